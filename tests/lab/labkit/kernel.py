@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Kernels for the lab: found, downloaded and unpacked, never installed.
+
+Which version belongs to a series ("6.1", "6.12") is asked of the machine's own
+apt configuration, so nothing here ages. Everything is kept under
+<work directory>/kernels/<package>_<version>/, complete once `.complete` exists.
+"""
+
+import gzip
+import io
+import lzma
+import os
+import re
+import shutil
+import struct
+import subprocess
+
+from .errors import LabError
+
+
+class Kernel:
+    """One unpacked kernel package: paths that the VMs and the initramfs need."""
+
+    def __init__(self, root):
+        self.root = root
+        self.release = os.listdir(os.path.join(root, "lib/modules"))[0]
+        self.modules = os.path.join(root, "lib/modules", self.release)
+        self.vmlinux = os.path.join(root, "vmlinux")
+
+
+def _run(argv, **kwargs):
+    done = subprocess.run(argv, capture_output=True, text=True, check=False, **kwargs)
+    if done.returncode != 0:
+        raise LabError(f"{' '.join(argv)}: {done.stderr.strip() or done.returncode}")
+    return done.stdout
+
+
+def _fields(package):
+    """The candidate's control fields, or None if apt knows no such package."""
+    done = subprocess.run(["apt-cache", "show", "--no-all-versions", package],
+                          capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        return None
+    pairs = re.findall(r"^([A-Z][\w-]*): (.*)$", done.stdout, re.MULTILINE)
+    return dict(reversed(pairs)) or None
+
+
+def _newer(left, right):
+    return subprocess.run(["dpkg", "--compare-versions", left, "gt", right], check=False).returncode == 0
+
+
+def find_package(series):
+    """(package, version) of the newest plain amd64 kernel of a series that apt offers."""
+    plain = re.compile(rf"linux-image-{re.escape(series)}\.[0-9][^ ]*-amd64")
+    names = set()
+    for meta in ("linux-image-amd64", f"linux-image-{series}-amd64"):
+        depends = (_fields(meta) or {}).get("Depends", "")
+        names.update(plain.findall(depends))
+    if not names:  # this suite has no metapackage for the series: take what it lists
+        listed = _run(["apt-cache", "pkgnames", f"linux-image-{series}."]).split()
+        names = {n for n in listed if plain.fullmatch(n) and not re.search(r"-(cloud|rt)-amd64$", n)}
+    best = None
+    for name in names:
+        version = (_fields(name) or {}).get("Version")
+        if version and (best is None or _newer(version, best[1])):
+            best = (name, version)
+    return best
+
+
+def _decompress(payload):
+    """The ELF inside a bzImage payload; its compression is told by its first bytes."""
+    if payload.startswith(b"\xfd7zXZ\x00"):
+        return lzma.LZMADecompressor().decompress(payload)
+    if payload.startswith(b"\x1f\x8b"):
+        return gzip.GzipFile(fileobj=io.BytesIO(payload)).read()
+    if payload.startswith(b"\x28\xb5\x2f\xfd"):
+        # The payload ends in 4 bytes of size, which zstd reports after having written everything.
+        return subprocess.run(["zstd", "-dcq"], input=payload[:-4], capture_output=True, check=True).stdout
+    raise LabError(f"unknown kernel compression {payload[:6].hex()}")
+
+
+def extract_vmlinux(bzimage, out):
+    """Unpack the ELF kernel here: under emulation the kernel's own unpacking takes many seconds.
+
+    Offsets are those of the x86 boot protocol (setup_sects, payload_offset, payload_length).
+    """
+    with open(bzimage, "rb") as f:
+        image = f.read()
+    start = (image[0x1F1] + 1) * 512
+    offset, length = struct.unpack_from("<II", image, 0x248)
+    elf = _decompress(image[start + offset:start + offset + length])
+    if elf[:4] != b"\x7fELF":
+        raise LabError(f"{bzimage}: payload is not an ELF file")
+    with open(out, "wb") as f:
+        f.write(elf)
+
+
+def _unpack(package, version, root):
+    shutil.rmtree(root, ignore_errors=True)
+    os.makedirs(root)
+    _run(["apt-get", "-q", "-o", "APT::Sandbox::User=root", "download", f"{package}={version}"], cwd=root)
+    debs = [os.path.join(root, n) for n in os.listdir(root) if n.endswith(".deb")]
+    _run(["dpkg", "-x", debs[0], root])
+    os.unlink(debs[0])
+    if not os.path.isdir(os.path.join(root, "lib/modules")):
+        os.symlink("usr/lib", os.path.join(root, "lib"))
+    kernel = Kernel(root)
+    _run(["depmod", "-b", root, kernel.release])
+    extract_vmlinux(os.path.join(root, "boot", f"vmlinuz-{kernel.release}"), kernel.vmlinux)
+    with open(os.path.join(root, ".complete"), "w", encoding="ascii"):
+        pass
+
+
+def _cached(base, series):
+    pattern = re.compile(rf"linux-image-{re.escape(series)}\.[^_]*_(.*)")
+    best = None
+    for name in os.listdir(base) if os.path.isdir(base) else []:
+        match = pattern.fullmatch(name)
+        if match and os.path.exists(os.path.join(base, name, ".complete")):
+            if best is None or _newer(match[1], best[1]):
+                best = (name, match[1])
+    return best and Kernel(os.path.join(base, best[0]))
+
+
+def prepare(work_dir, series, log):
+    """The kernel of a series, from the cache or freshly unpacked."""
+    base = os.path.join(work_dir, "kernels")
+    found = find_package(series)
+    if found:
+        root = os.path.join(base, f"{found[0]}_{found[1].replace(':', '%')}")
+        if os.path.exists(os.path.join(root, ".complete")):
+            return Kernel(root)
+        log(f"downloading {found[0]} {found[1]}")
+        try:
+            _unpack(*found, root)
+            return Kernel(root)
+        except LabError as error:
+            shutil.rmtree(root, ignore_errors=True)
+            log(f"download failed: {error}")
+    kernel = _cached(base, series)
+    if kernel is None:
+        raise LabError(f"no {series} kernel: apt offers none that can be downloaded here (is `apt-get update` recent?)")
+    log(f"using {kernel.release} from the cache")
+    return kernel

@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The host VM (QEMU, emulated CPU) and through it the guest VM: start, watch, stop.
+
+One object per attempt. Everything it starts is one QEMU process, known by pid; the guest VM lives inside it.
+"""
+
+import ctypes
+import os
+import re
+import signal
+import socket
+import subprocess
+import threading
+import time
+
+from . import initramfs, layout
+from .channel import Channel
+from .errors import EmulatorFailure, LabError
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+VM_DIR = os.path.join(os.path.dirname(HERE), "vm")
+
+APPEND = ("console=ttyS0 quiet loglevel=4 panic=-1 mitigations=off nokaslr no_timer_check tsc=reliable "
+          "random.trust_cpu=on audit=0 selinux=0 apparmor=0 nowatchdog rcupdate.rcu_expedited=1")
+HOST_UP_S = 60
+GUEST_UP_S = 60
+PING_EVERY_S = 5
+SILENCE_MAX_S = 40  # one vCPU of the emulation hangs for good or not at all; a busy machine is late by seconds
+BROKEN = re.compile(r"Kernel panic|BUG: |Oops|general protection fault|soft lockup|detected stalls|internal error"
+                    r"|emulation failure|triple fault", re.IGNORECASE)
+
+
+def _die_with_parent():
+    ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG: also if this program is killed hard
+
+
+class Machine:
+    """Both VMs of one attempt. run_dir is new and empty; smp counts the host VM's CPUs."""
+
+    def __init__(self, kernel, run_dir, smp, log):
+        self.kernel = kernel
+        self.run_dir = run_dir
+        self.share = os.path.join(run_dir, "share")
+        self.host = None
+        self.guest = None
+        # Until agents run, a broken guest can only be the emulation's fault; afterwards it may be ours.
+        self.guest_is_innocent = True
+        self._smp = smp
+        self._log = log
+        self._process = None
+        self._sockets = []
+        self._dead = None
+        self._stopping = threading.Event()
+
+    def start(self):
+        """Boot both VMs; they answer commands when this returns."""
+        os.makedirs(self.share)
+        began = time.monotonic()
+        self._launch()
+        threading.Thread(target=self._watch, name="watch", daemon=True).start()
+        if not self.host.wait_up(HOST_UP_S):
+            raise EmulatorFailure(f"host VM not up within {HOST_UP_S} s")
+        self._log(f"host VM up after {time.monotonic() - began:.1f} s: {self.host.greeting}")
+        if not self.guest.wait_up(GUEST_UP_S):
+            raise EmulatorFailure(f"guest VM not up within {GUEST_UP_S} s")
+        self._log(f"guest VM up after {time.monotonic() - began:.1f} s: {self.guest.greeting}")
+
+    def _launch(self):
+        paths = {"LAB_VM_DIR": VM_DIR, "LAB_MODULES": self.kernel.modules, "LAB_KERNEL": self.kernel.vmlinux,
+                 "LAB_GUEST_INITRD": os.path.join(self.run_dir, "guest.cpio")}
+        for role, modules in (("host", initramfs.MODULES_HOST), ("guest", initramfs.MODULES_GUEST)):
+            initramfs.build(self.kernel, os.path.join(self.run_dir, f"{role}.cpio"), modules,
+                            os.path.join(VM_DIR, "init.sh"), layout.config(role, paths))
+        ports = []
+        for role in ("host", "guest"):
+            ours, theirs = socket.socketpair()
+            self._sockets += [ours, theirs]
+            ports.append(theirs)
+            setattr(self, role, Channel(role, ours, self.check_alive))
+        with open(os.path.join(self.run_dir, "host-qemu.log"), "wb") as out:
+            self._process = subprocess.Popen(  # own session: Ctrl-C is for us, we stop QEMU
+                self._qemu_argv(*(p.fileno() for p in ports)), cwd=self.run_dir, stdin=subprocess.DEVNULL,
+                stdout=out, stderr=out, start_new_session=True, preexec_fn=_die_with_parent,
+                pass_fds=[p.fileno() for p in ports])
+        for port in ports:
+            port.close()
+
+    def _qemu_argv(self, host_fd, guest_fd):
+        return [
+            "qemu-system-x86_64", "-M", "q35,hpet=on", "-accel", "tcg,thread=multi,tb-size=1024",
+            "-cpu", "EPYC,+svm", "-smp", str(self._smp), "-m", "4G",
+            "-display", "none", "-nodefaults", "-no-reboot", "-serial", "file:host.console",
+            "-kernel", self.kernel.vmlinux, "-initrd", "host.cpio", "-append", APPEND,
+            "-fsdev", "local,id=root,path=/,security_model=none,readonly=on,multidevs=remap",
+            "-device", "virtio-9p-pci,fsdev=root,mount_tag=root",
+            "-fsdev", "local,id=share,path=share,security_model=none",
+            "-device", "virtio-9p-pci,fsdev=share,mount_tag=share",
+            "-device", "virtio-serial-pci",
+            "-chardev", f"socket,id=host,fd={host_fd}", "-device", "virtserialport,chardev=host,name=ringside.lab",
+            "-chardev", f"socket,id=guest,fd={guest_fd}", "-device", "virtserialport,chardev=guest,name=ringside.guest",
+        ]
+
+    def _complaints(self, name):
+        try:
+            with open(os.path.join(self.run_dir, name), encoding="utf-8", errors="replace") as f:
+                return [line.strip() for line in f if BROKEN.search(line)]
+        except OSError:
+            return []
+
+    def _diagnose(self):
+        """The exception that describes the VMs' state, or None while nothing is wrong."""
+        complaints = self._complaints("host.console")
+        if complaints:
+            return EmulatorFailure(f"host VM: {complaints[0]}")
+        if self._process.poll() is not None:
+            return LabError(f"host VM's QEMU ended with {self._process.returncode}, see host-qemu.log")
+        kind = EmulatorFailure if self.guest_is_innocent else LabError
+        complaints = self._complaints("share/guest.console") + self._complaints("share/guest-qemu.log")
+        if complaints:
+            return kind(f"guest VM: {complaints[0]}")
+        silent = [c.name for c in (self.host, self.guest)
+                  if c.heard and time.monotonic() - c.heard > SILENCE_MAX_S]
+        if "host" in silent:
+            return EmulatorFailure(f"host VM has not answered for {SILENCE_MAX_S} s (CPU stuck)")
+        if "guest" in silent:
+            return kind(f"guest VM has not answered for {SILENCE_MAX_S} s, the host VM does")
+        return None
+
+    def _watch(self):
+        while not self._stopping.wait(PING_EVERY_S):
+            self._dead = self._dead or self._diagnose()
+            for channel in (self.host, self.guest):
+                if channel.heard:
+                    try:
+                        channel.ping()
+                    except LabError:
+                        pass  # _diagnose finds out why
+
+    def check_alive(self):
+        if self._dead is None and self._process and self._process.poll() is not None:
+            self._dead = self._diagnose()
+        if self._dead:
+            raise self._dead
+
+    def stop(self):
+        """Power off. The guest VM is a process inside the host VM and ends with it."""
+        self._stopping.set()
+        if self._process and self._process.poll() is None:
+            self._process.terminate()
+            try:
+                self._process.wait(5)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+        for sock in self._sockets:
+            sock.close()

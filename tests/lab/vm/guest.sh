@@ -1,0 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
+# Role of the guest VM (sourced by main.sh): eth0 is the measured NIC, eth1 the agent's.
+quiet_link eth0 "$LAB_ETH0_MAC" "$LAB_GUEST_IP" "$LAB_TAP0_MAC" "$LAB_HOST_IP"
+quiet_link eth1 "$LAB_ETH1_MAC" "$LAB_GUEST_CONTROL_IP" "$LAB_TAP1_MAC" "$LAB_HOST_CONTROL_IP"

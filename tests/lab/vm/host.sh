@@ -1,0 +1,12 @@
+# SPDX-License-Identifier: Apache-2.0
+# Role of the host VM (sourced by main.sh): KVM, vhost-net, both taps, then the guest VM.
+for module in kvm_amd vhost_net tun; do
+  modprobe "$module" || echo "lab: modprobe $module failed" > /dev/console
+done
+
+ip tuntap add dev tap0 mode tap multi_queue
+quiet_link tap0 "$LAB_TAP0_MAC" "$LAB_HOST_IP" "$LAB_ETH0_MAC" "$LAB_GUEST_IP"
+ip tuntap add dev tap1 mode tap
+quiet_link tap1 "$LAB_TAP1_MAC" "$LAB_HOST_CONTROL_IP" "$LAB_ETH1_MAC" "$LAB_GUEST_CONTROL_IP"
+
+bash "$LAB_VM_DIR/start-guest.sh"

@@ -1,0 +1,30 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# Runs in the host VM: starts the guest VM in the background; its pid is in /run/guest.pid.
+. /lab.conf
+. "$LAB_VM_DIR/port.sh"
+
+append="console=ttyS0 quiet loglevel=4 panic=-1 net.ifnames=0 mitigations=off nokaslr no_timer_check"
+append+=" random.trust_cpu=on audit=0 selinux=0 apparmor=0 nowatchdog rcupdate.rcu_expedited=1"
+
+args=(
+  -name "$LAB_VM_NAME" -uuid "$LAB_VM_UUID"
+  -M q35 -accel kvm -cpu host -smp 2 -m 1536M
+  -display none -nodefaults -no-reboot -serial file:/share/guest.console
+  -kernel "$LAB_KERNEL" -initrd "$LAB_GUEST_INITRD" -append "$append"
+  # The measured NIC: a vector per queue, one for configuration, one spare as other VMMs give it.
+  -netdev tap,id=net0,ifname=tap0,script=no,downscript=no,vhost=on,queues=2
+  -device "virtio-net-pci,netdev=net0,addr=4,mac=$LAB_ETH0_MAC,mq=on,vectors=6"
+  # The agent's own way to the collector.
+  -netdev tap,id=net1,ifname=tap1,script=no,downscript=no,vhost=on
+  -device "virtio-net-pci,netdev=net1,addr=5,mac=$LAB_ETH1_MAC"
+  -fsdev local,id=root,path=/,security_model=none,readonly=on,multidevs=remap
+  -device virtio-9p-pci,fsdev=root,mount_tag=root,addr=6
+  -fsdev local,id=share,path=/share,security_model=none
+  -device virtio-9p-pci,fsdev=share,mount_tag=share,addr=7
+  # The runner talks to the guest through a port of this VM's own.
+  -chardev "pipe,id=lab,path=$(port_device ringside.guest)"
+  -device virtio-serial-pci,addr=8 -device virtserialport,chardev=lab,name=ringside.lab
+  -pidfile /run/guest.pid
+)
+setsid qemu-system-x86_64 "${args[@]}" < /dev/null > /share/guest-qemu.log 2>&1 &
