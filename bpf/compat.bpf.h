@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Every difference between kernels as a named accessor: what differs, and where it was seen. No
+ * program tests versions or fields elsewhere. */
+#ifndef RINGSIDE_BPF_COMPAT_H_
+#define RINGSIDE_BPF_COMPAT_H_
+
+#include "kernel.h"
+
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_tracing.h>
+
+/* A driver's private area behind a net_device: a flexible member since 6.12 (f6e0a4984c2e,
+ * "net: embed priv array"); before it, the structure's size rounded up to 32 bytes. */
+static __always_inline void *compat_netdev_priv(struct net_device *dev) {
+  if (bpf_core_field_exists(((struct net_device___priv *)0)->priv))
+    return (void *)dev + bpf_core_field_offset(((struct net_device___priv *)0)->priv);
+  return (void *)dev + ((bpf_core_type_size(struct net_device) + 31) & ~31ull);
+}
+
+/* The eventfd that a vhost queue signals: a bare pointer in 4.19, in struct vhost_vring_call since
+ * 5.8 (265a0ad8731d, "vhost: introduce vhost_vring_call"). */
+static __always_inline struct eventfd_ctx *compat_call_ctx(struct vhost_virtqueue *vq) {
+  if (bpf_core_field_exists(((struct vhost_vring_call *)0)->ctx))
+    return BPF_CORE_READ(vq, call_ctx.ctx);
+  struct vhost_virtqueue___plain_ctx *old = (void *)vq;
+  return BPF_CORE_READ(old, call_ctx);
+}
+
+/* Whether the CPU or its microcode delivers this vCPU's interrupts (APICv, AVIC): then the pending
+ * bit may be elsewhere than in the APIC page. Moved from the vCPU to its APIC in 6.0. */
+static __always_inline bool compat_apicv_active(struct kvm_lapic *apic) {
+  struct kvm_lapic___apicv *now = (void *)apic;
+  if (bpf_core_field_exists(now->apicv_active)) return BPF_CORE_READ(now, apicv_active);
+  struct kvm_vcpu___arch *before = (void *)BPF_CORE_READ(apic, vcpu);
+  if (bpf_core_field_exists(before->arch.apicv_active))
+    return BPF_CORE_READ(before, arch.apicv_active);
+  return 1; /* cannot tell: say so rather than count wrongly */
+}
+
+#endif /* RINGSIDE_BPF_COMPAT_H_ */

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Host side with function hooks: tap queue -> vhost queue -> eventfd -> irqfd -> KVM, in the order
+ * of the path. Each stage counts for itself, so that the identities between them mean something. */
+#include "common.bpf.h"
+#include "compat.bpf.h"
+
+#include "host_maps.bpf.h"
+#include "host_join.bpf.h"
+#include "host_tun.bpf.h"
+#include "host_vhost.bpf.h"
+#include "host_kvm.bpf.h"
+#include "host_walk.bpf.h"

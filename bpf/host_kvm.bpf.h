@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* irqfd and KVM (x86): wake-ups, injections with their result, and interrupts merged because one
+ * was pending already. All of irqfd_wakeup and what it calls runs under the eventfd's wait-queue
+ * lock with interrupts off, so scratch memory per CPU joins the hooks. */
+
+static __always_inline int count_wake(u32 hook, u32 which, struct wait_queue_entry *wait) {
+  hook_hit(hook);
+  struct kvm_kernel_irqfd *irqfd =
+      (void *)wait - bpf_core_field_offset(((struct kvm_kernel_irqfd *)0)->wait);
+  u64 ctx = (u64)BPF_CORE_READ(irqfd, eventfd);
+  u32 *known = bpf_map_lookup_elem(&slot_of_ctx, &ctx);
+  int slot = known ? (int)*known : route_of_irqfd((u64)irqfd);
+  struct rs_route_slot *r = slot < 0 ? 0 : route_by_slot(slot);
+  struct cpu_scratch *cpu = cpu_scratch();
+  if (!r || !cpu) {
+    hook_unplaced(hook);
+    return 0;
+  }
+  /* A flag already set was left by a wake-up that never reached an injection. */
+  if (cpu->ctx != ctx || (cpu->woken & which)) cpu->woken = 0;
+  cpu->ctx = ctx;
+  cpu->woken |= which;
+  if (which == WOKEN_FENTRY)
+    r->woken_fentry++;
+  else
+    r->woken_kprobe++;
+  struct rs_vhost_slot *v = own_batch(ctx);
+  if (v) v->cur_flags |= RS_CUR_WOKEN;
+  return 0;
+}
+
+enum { POLL_IN = 1 };
+
+SEC("fentry/irqfd_wakeup")
+int BPF_PROG(host_woken_fentry, struct wait_queue_entry *wait, unsigned int mode, int sync,
+             void *key) {
+  if (!((u64)key & POLL_IN)) return 0;
+  return count_wake(RS_HOOK_WOKEN_FENTRY, WOKEN_FENTRY, wait);
+}
+
+SEC("kprobe/irqfd_wakeup")
+int BPF_KPROBE(host_woken_kprobe, struct wait_queue_entry *wait, unsigned int mode, int sync,
+               void *key) {
+  if (!((u64)key & POLL_IN)) return 0;
+  return count_wake(RS_HOOK_WOKEN_KPROBE, WOKEN_KPROBE, wait);
+}
+
+/* A changed message (affinity, rerouting) starts a new epoch: counts before and after belong to
+ * different interrupts of the guest. */
+static __always_inline void note_message(struct rs_route_slot *r,
+                                         struct kvm_kernel_irq_routing_entry *e) {
+  u32 lo = BPF_CORE_READ(e, msi.address_lo);
+  u32 data = BPF_CORE_READ(e, msi.data);
+  if (r->address == lo && r->data == data) return;
+  if (r->injected || r->rejected || r->slowpath) r->epoch++;
+  r->address = lo;
+  r->data = data;
+}
+
+static __always_inline void route_mark(struct rs_route_slot *r, u32 slot, u64 pos, u32 woken) {
+  struct rs_mark *mark = mark_begin(RS_HOOK_INATOMIC_ENTRY, RS_DOMAIN_ROUTE, slot, r->pos, pos);
+  if (!mark) return;
+  mark->epoch = r->epoch;
+  mark->count[0] = r->woken_fentry - ((woken & WOKEN_FENTRY) ? 1 : 0);
+  mark->count[1] = r->woken_kprobe - ((woken & WOKEN_KPROBE) ? 1 : 0);
+  mark->count[2] = r->injected;
+  mark->count[3] = r->rejected;
+  mark->count[4] = r->slowpath;
+  mark->count[5] = r->merged_seen;
+  mark->count[6] = r->merge_blind;
+  mark_end(mark);
+}
+
+/* Position of a delivery: what its queue had published by now. Exact when the queue's own worker
+ * signals; for other writers at most what the guest will see at the interrupt. */
+static __always_inline void route_position(struct rs_route_slot *r, u32 slot, u32 woken) {
+  struct rs_vhost_slot *v = r->vhost ? vhost_by_slot(r->vhost - 1) : 0;
+  if (!v || !v->id.size) return;
+  struct vhost_virtqueue *vq = (void *)v->id.object;
+  u16 index = BPF_CORE_READ(vq, last_used_idx);
+  u64 pos = rs_max(r->pos, rs_extend(v->pos, index));
+  if (rs_crosses_mark(r->pos, pos, v->id.mark_shift)) route_mark(r, slot, pos, woken);
+  r->pos = pos;
+}
+
+SEC("fentry/kvm_arch_set_irq_inatomic")
+int BPF_PROG(host_inatomic_entry, struct kvm_kernel_irq_routing_entry *e, struct kvm *kvm) {
+  hook_hit(RS_HOOK_INATOMIC_ENTRY);
+  struct cpu_scratch *cpu = cpu_scratch();
+  if (!cpu) return 0;
+  int slot = route_slot_for((u64)kvm, BPF_CORE_READ(e, gsi));
+  struct rs_route_slot *r = slot < 0 ? 0 : route_by_slot(slot);
+  if (!r) {
+    hook_unplaced(RS_HOOK_INATOMIC_ENTRY);
+    cpu->route = 0;
+    return 0;
+  }
+  note_message(r, e);
+  route_position(r, slot, cpu->woken);
+  cpu->woken = 0;
+  cpu->route = slot + 1;
+  struct rs_vhost_slot *v = r->ctx ? own_batch(r->ctx) : 0;
+  if (v) v->cur_flags |= RS_CUR_WOKEN;
+  return 0;
+}
+
+enum { WOULD_BLOCK = -11 };
+
+SEC("fexit/kvm_arch_set_irq_inatomic")
+int BPF_PROG(host_inatomic_exit, struct kvm_kernel_irq_routing_entry *e, struct kvm *kvm, int source,
+             int level, bool line_status, int ret) {
+  hook_hit(RS_HOOK_INATOMIC_EXIT);
+  struct cpu_scratch *cpu = cpu_scratch();
+  struct rs_route_slot *r = cpu && cpu->route ? route_by_slot(cpu->route - 1) : 0;
+  if (!r) {
+    hook_unplaced(RS_HOOK_INATOMIC_EXIT);
+    return 0;
+  }
+  cpu->route = 0;
+  if (ret > 0)
+    r->injected++;
+  else if (ret == WOULD_BLOCK)
+    r->slowpath++;
+  else
+    r->rejected++;
+  return 0;
+}
+
+/* Remembers which route a vCPU's vector belongs to, for kvm_inj_virq. */
+static __always_inline void note_vector(struct kvm_vcpu *vcpu, u32 vector, u32 slot) {
+  u64 key = (u64)(u32)BPF_CORE_READ(vcpu, pid, numbers[0].nr) << 8 | (vector & 0xff);
+  u32 *known = bpf_map_lookup_elem(&slot_of_vector, &key);
+  if (!known || *known != slot) bpf_map_update_elem(&slot_of_vector, &key, &slot, BPF_ANY);
+}
+
+enum { DM_LOWEST = 0x100, DM_FIXED = 0, IRR = 0x200 };
+
+SEC("fentry/__apic_accept_irq")
+int BPF_PROG(host_accept, struct kvm_lapic *apic, int mode, int vector) {
+  hook_hit(RS_HOOK_ACCEPT);
+  struct cpu_scratch *cpu = cpu_scratch();
+  if (!cpu || (mode != DM_FIXED && mode != DM_LOWEST)) return 0;
+  u32 tid = (u32)bpf_get_current_pid_tgid();
+  u32 *slow = cpu->route ? 0 : bpf_map_lookup_elem(&slow_route, &tid);
+  if (!cpu->route && !slow) return 0; /* an IPI, a timer: not a device's message */
+  u32 slot = cpu->route ? cpu->route - 1 : *slow;
+  struct rs_route_slot *r = route_by_slot(slot);
+  if (!r) return 0;
+  note_vector(BPF_CORE_READ(apic, vcpu), vector, slot);
+  if (compat_apicv_active(apic)) {
+    if (cpu->route) r->merge_blind++;
+    return 0;
+  }
+  u32 word = 0, v = vector & 0xff;
+  bpf_probe_read_kernel(&word, sizeof(word), BPF_CORE_READ(apic, regs) + IRR + (v >> 5) * 16);
+  if (!((word >> (v & 31)) & 1)) return 0;
+  if (cpu->route)
+    r->merged_seen++;
+  else
+    __sync_fetch_and_add(&r->slow_merged, 1);
+  return 0;
+}
+
+/* The slow path: irqfd_inject in a kworker. Level 1 is the injection; level 0 follows it. */
+SEC("fentry/kvm_set_irq")
+int BPF_PROG(host_set_irq_entry, struct kvm *kvm, int source, u32 gsi, int level) {
+  hook_hit(RS_HOOK_SET_IRQ_ENTRY);
+  if (!level) return 0;
+  struct route_key key = {.kvm = (u64)kvm, .gsi = gsi};
+  u32 *slot = bpf_map_lookup_elem(&slot_of_route, &key);
+  if (!slot) return 0;
+  u32 tid = (u32)bpf_get_current_pid_tgid();
+  bpf_map_update_elem(&slow_route, &tid, slot, BPF_ANY);
+  return 0;
+}
+
+SEC("fexit/kvm_set_irq")
+int BPF_PROG(host_set_irq_exit, struct kvm *kvm, int source, u32 gsi, int level, bool line_status,
+             int ret) {
+  hook_hit(RS_HOOK_SET_IRQ_EXIT);
+  u32 tid = (u32)bpf_get_current_pid_tgid();
+  u32 *slot = level ? bpf_map_lookup_elem(&slow_route, &tid) : 0;
+  struct rs_route_slot *r = slot ? route_by_slot(*slot) : 0;
+  if (!r) return 0;
+  if (ret > 0)
+    __sync_fetch_and_add(&r->slow_injected, 1);
+  else
+    __sync_fetch_and_add(&r->slow_rejected, 1);
+  bpf_map_delete_elem(&slow_route, &tid);
+  return 0;
+}
+
+/* KVM takes a pending interrupt for injection into the vCPU; reinjected repeats are not new. */
+SEC("tp_btf/kvm_inj_virq")
+int BPF_PROG(host_inj_virq, unsigned int vector, bool soft, bool reinjected) {
+  hook_hit(RS_HOOK_INJ_VIRQ);
+  if (soft || reinjected) return 0;
+  u64 key = (u64)(u32)bpf_get_current_pid_tgid() << 8 | (vector & 0xff);
+  u32 *slot = bpf_map_lookup_elem(&slot_of_vector, &key);
+  struct rs_route_slot *r = slot ? route_by_slot(*slot) : 0;
+  if (r) __sync_fetch_and_add(&r->taken, 1);
+  return 0;
+}

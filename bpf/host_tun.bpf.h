@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Tap queues: what the host's stack offers to tun_net_xmit, and what became of it. The return
+ * value is the exact verdict: 0 queued for vhost, 1 (NET_XMIT_DROP) dropped. Bottom halves are off
+ * from entry to exit, so one scratch entry per CPU joins them. */
+
+static __noinline int tun_slot_for(u32 ifindex, u32 queue) {
+  u64 key = (u64)ifindex << 16 | (queue & 0xffff);
+  u32 *known = bpf_map_lookup_elem(&slot_of_tun, &key);
+  if (known) return *known;
+  u32 slot = 0;
+  if (bpf_map_pop_elem(&free_tun, &slot)) return -1;
+  struct rs_tun_slot *t = bpf_map_lookup_elem(&tun_slots, &slot);
+  if (!t) return -1;
+  t->ifindex = ifindex;
+  t->queue = queue;
+  t->in_use = 1;
+  if (bpf_map_update_elem(&slot_of_tun, &key, &slot, BPF_NOEXIST)) {
+    t->in_use = 0;
+    bpf_map_push_elem(&free_tun, &slot, BPF_ANY);
+    known = bpf_map_lookup_elem(&slot_of_tun, &key);
+    return known ? (int)*known : -1;
+  }
+  return slot;
+}
+
+static __always_inline struct rs_tun_cell *tun_cell(u32 slot) {
+  u32 row = bpf_get_smp_processor_id() * RS_MAX_SLOTS + slot;
+  return bpf_map_lookup_elem(&tun_cells, &row);
+}
+
+SEC("fentry/tun_net_xmit")
+int BPF_PROG(host_tun_entry, struct sk_buff *skb, struct net_device *dev) {
+  hook_hit(RS_HOOK_TUN_ENTRY);
+  struct cpu_scratch *cpu = cpu_scratch();
+  if (!cpu) return 0;
+  cpu->tun = 0;
+  int slot = tun_slot_for(dev->ifindex, skb->queue_mapping);
+  struct rs_tun_cell *cell = slot < 0 ? 0 : tun_cell(slot);
+  if (!cell) {
+    hook_unplaced(RS_HOOK_TUN_ENTRY);
+    return 0;
+  }
+  cell->offered++;
+  cpu->skb = (u64)skb;
+  cpu->tun = slot + 1;
+  return 0;
+}
+
+SEC("fexit/tun_net_xmit")
+int BPF_PROG(host_tun_exit, struct sk_buff *skb, struct net_device *dev, int ret) {
+  hook_hit(RS_HOOK_TUN_EXIT);
+  struct cpu_scratch *cpu = cpu_scratch();
+  if (!cpu || !cpu->tun || cpu->skb != (u64)skb) {
+    hook_unplaced(RS_HOOK_TUN_EXIT);
+    return 0;
+  }
+  struct rs_tun_cell *cell = tun_cell(cpu->tun - 1);
+  cpu->tun = 0;
+  if (!cell) return 0;
+  if (ret == 0)
+    cell->enqueued++;
+  else if (ret == 1)
+    cell->dropped++;
+  else
+    cell->unknown++;
+  return 0;
+}

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* vhost: batches of used entries and what the backend decided about the guest's signal.
+ *
+ * vhost_signal() itself is inlined into both functions hooked here (kernel facts 0.0). A batch is
+ * signalled if its thread signals the queue's eventfd between entry and exit; else the guest had
+ * asked for no signal (suppressed), or no eventfd is wired. vq->mutex is held throughout, so the
+ * batch under way is kept in the queue's slot. */
+
+static __always_inline int vhost_enter(struct vhost_virtqueue *vq) {
+  hook_hit(RS_HOOK_VHOST_ENTRY);
+  int slot = vhost_slot_for(vq);
+  struct rs_vhost_slot *v = slot < 0 ? 0 : vhost_by_slot(slot);
+  if (!v) {
+    hook_unplaced(RS_HOOK_VHOST_ENTRY);
+    return 0;
+  }
+  struct eventfd_ctx *ctx = compat_call_ctx(vq);
+  if (v->ctx != (u64)ctx || !v->route) vhost_join(v, slot, ctx);
+  v->pos_entry = rs_extend(v->pos, BPF_CORE_READ(vq, last_used_idx));
+  if (v->pos_entry != v->pos) {
+    /* The index moved outside of the hooks (reset, migration): positions start anew. */
+    if (v->batches) v->jumps++;
+    v->pos = v->pos_entry;
+  }
+  v->cur_ctx = (u64)ctx;
+  v->cur_tid = (u32)bpf_get_current_pid_tgid();
+  v->cur_flags = RS_CUR_OPEN;
+  v->batches++;
+  return 0;
+}
+
+static __always_inline void vhost_mark(struct rs_vhost_slot *v, u32 slot, u64 pos) {
+  struct rs_mark *mark = mark_begin(RS_HOOK_VHOST_EXIT, RS_DOMAIN_VHOST, slot, v->pos, pos);
+  if (!mark) return;
+  mark->count[0] = v->batches - 1; /* this batch was counted at entry and is not before the mark */
+  mark->count[1] = v->signalled;
+  mark->count[2] = v->suppressed;
+  mark->count[3] = v->unwired;
+  mark->count[4] = v->masked;
+  mark->count[5] = v->unwoken;
+  mark_end(mark);
+}
+
+static __always_inline int vhost_leave(struct vhost_virtqueue *vq) {
+  hook_hit(RS_HOOK_VHOST_EXIT);
+  int slot = vhost_slot_for(vq);
+  struct rs_vhost_slot *v = slot < 0 ? 0 : vhost_by_slot(slot);
+  if (!v) {
+    hook_unplaced(RS_HOOK_VHOST_EXIT);
+    return 0;
+  }
+  if (!(v->cur_flags & RS_CUR_OPEN)) return 0; /* was entered before the hooks were there */
+  u64 pos = rs_extend(v->pos, BPF_CORE_READ(vq, last_used_idx));
+  if (rs_crosses_mark(v->pos, pos, v->id.mark_shift)) vhost_mark(v, slot, pos);
+  v->pos = rs_max(v->pos, pos);
+  u32 flags = v->cur_flags;
+  v->cur_flags = 0;
+  if (!v->cur_ctx) {
+    v->unwired++;
+  } else if (!(flags & RS_CUR_SIGNALLED)) {
+    v->suppressed++;
+  } else {
+    v->signalled++;
+    if (!(flags & RS_CUR_WOKEN)) {
+      /* Rare: look whether anything that injects is waiting at all. */
+      if (irqfd_of_ctx((struct eventfd_ctx *)v->cur_ctx))
+        v->unwoken++;
+      else
+        v->masked++;
+    }
+  }
+  return 0;
+}
+
+SEC("fentry/vhost_add_used_and_signal_n")
+int BPF_PROG(host_vhost_n_entry, struct vhost_dev *dev, struct vhost_virtqueue *vq) {
+  return vhost_enter(vq);
+}
+SEC("fexit/vhost_add_used_and_signal_n")
+int BPF_PROG(host_vhost_n_exit, struct vhost_dev *dev, struct vhost_virtqueue *vq) {
+  return vhost_leave(vq);
+}
+SEC("fentry/vhost_add_used_and_signal")
+int BPF_PROG(host_vhost_1_entry, struct vhost_dev *dev, struct vhost_virtqueue *vq) {
+  return vhost_enter(vq);
+}
+SEC("fexit/vhost_add_used_and_signal")
+int BPF_PROG(host_vhost_1_exit, struct vhost_dev *dev, struct vhost_virtqueue *vq) {
+  return vhost_leave(vq);
+}
+
+/* The batch that this thread has under way on the queue that signals an eventfd, or NULL. */
+static __always_inline struct rs_vhost_slot *own_batch(u64 ctx) {
+  u32 *slot = bpf_map_lookup_elem(&vhost_of_ctx, &ctx);
+  struct rs_vhost_slot *v = slot ? vhost_by_slot(*slot) : 0;
+  if (!v || v->cur_ctx != ctx || !(v->cur_flags & RS_CUR_OPEN)) return 0;
+  return v->cur_tid == (u32)bpf_get_current_pid_tgid() ? v : 0;
+}
+
+SEC("fentry/eventfd_signal_mask")
+int BPF_PROG(host_eventfd_signal, struct eventfd_ctx *eventfd) {
+  hook_hit(RS_HOOK_EVENTFD_SIGNAL);
+  u64 key = (u64)eventfd;
+  struct rs_vhost_slot *v = own_batch(key);
+  if (v) {
+    v->cur_flags |= RS_CUR_SIGNALLED;
+    return 0;
+  }
+  u32 *route = bpf_map_lookup_elem(&slot_of_ctx, &key);
+  struct rs_route_slot *r = route ? route_by_slot(*route) : 0;
+  if (r) __sync_fetch_and_add(&r->signalled_in, 1);
+  return 0;
+}
+
+SEC("fentry/eventfd_write")
+int BPF_PROG(host_eventfd_write, struct file *file) {
+  hook_hit(RS_HOOK_EVENTFD_WRITE);
+  u64 key = (u64)BPF_CORE_READ(file, private_data);
+  u32 *route = bpf_map_lookup_elem(&slot_of_ctx, &key);
+  struct rs_route_slot *r = route ? route_by_slot(*route) : 0;
+  if (r) __sync_fetch_and_add(&r->written, 1);
+  return 0;
+}

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Host side where the kernel refuses function hooks: KVM's own tracepoints. kvm_msi_set_irq is an
+ * attempt to deliver one message; kvm_apic_accept_irq, in the same thread before anything else,
+ * says that an APIC took it. The route is known by VM (the memory of the thread that injects) and
+ * message only. An attempt that no APIC took is a rejection, by definition. */
+#include "common.bpf.h"
+
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_tracing.h>
+
+#include "host_maps.bpf.h"
+
+struct task_struct___mm { struct mm_struct *mm; int tgid; } FRAGMENT;
+
+struct message_key {
+  u64 mm;
+  u32 address;
+  u32 data;
+};
+INDEX(slot_of_message, struct message_key);
+INDEX(attempt, u32); /* thread -> route slot + 1 of the attempt that no APIC has taken yet */
+
+static __noinline int message_slot_for(struct message_key *key, u32 tgid) {
+  u32 *known = bpf_map_lookup_elem(&slot_of_message, key);
+  if (known) return *known;
+  u32 slot = 0;
+  if (bpf_map_pop_elem(&free_route, &slot)) return -1;
+  struct rs_route_slot *r = route_by_slot(slot);
+  if (!r) return -1;
+  r->mm = key->mm;
+  r->address = key->address;
+  r->data = key->data;
+  r->owner_tgid = tgid;
+  r->gsi = -1;
+  r->in_use = 1;
+  if (bpf_map_update_elem(&slot_of_message, key, &slot, BPF_NOEXIST)) {
+    r->in_use = 0;
+    bpf_map_push_elem(&free_route, &slot, BPF_ANY);
+    known = bpf_map_lookup_elem(&slot_of_message, key);
+    return known ? (int)*known : -1;
+  }
+  return slot;
+}
+
+SEC("tp_btf/kvm_msi_set_irq")
+int BPF_PROG(msi_set_irq, u64 address, u64 data) {
+  hook_hit(RS_HOOK_MSI_SET_IRQ);
+  struct task_struct___mm *task = (void *)bpf_get_current_task();
+  struct message_key key = {.mm = (u64)BPF_CORE_READ(task, mm), .address = address, .data = data};
+  u64 id = bpf_get_current_pid_tgid();
+  int slot = message_slot_for(&key, id >> 32);
+  struct rs_route_slot *r = slot < 0 ? 0 : route_by_slot(slot);
+  if (!r) {
+    hook_unplaced(RS_HOOK_MSI_SET_IRQ);
+    return 0;
+  }
+  __sync_fetch_and_add(&r->signalled_in, 1); /* attempts */
+  u32 tid = id, value = slot + 1;
+  bpf_map_update_elem(&attempt, &tid, &value, BPF_ANY);
+  return 0;
+}
+
+SEC("tp_btf/kvm_apic_accept_irq")
+int BPF_PROG(msi_accept, u32 apic_id, u16 dm, u16 tm, u8 vector) {
+  hook_hit(RS_HOOK_APIC_ACCEPT);
+  u32 tid = bpf_get_current_pid_tgid();
+  u32 *value = bpf_map_lookup_elem(&attempt, &tid);
+  if (!value) return 0; /* not from a message: an IPI or a timer */
+  struct rs_route_slot *r = route_by_slot(*value - 1);
+  if (r && (r->data & 0xff) == vector) {
+    __sync_fetch_and_add(&r->slow_injected, 1);
+    bpf_map_delete_elem(&attempt, &tid);
+  }
+  return 0;
+}

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+// The names of everything ringside counts and of every gauge it reads: one table, used by the
+// wire, the incident file, the ledger and every table that people see.
+//
+// A count's name is `stage.outcome`; a name splits at its last dot. A count only grows. The order
+// of the table is the order of the path, host first.
+#ifndef RINGSIDE_CORRELATE_COUNTS_H_
+#define RINGSIDE_CORRELATE_COUNTS_H_
+
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+namespace ringside {
+
+// X(identifier, name, what one unit of it is)
+#define RINGSIDE_COUNTS(X)                                                                       \
+  X(kTunOffered, "tun.offered", "packets given to the tap queue (entries of tun_net_xmit)")      \
+  X(kTunEnqueued, "tun.enqueued", "of those, put into the tap's ring")                           \
+  X(kTunDropped, "tun.dropped", "of those, dropped by tun_net_xmit")                             \
+  X(kVhostBatches, "vhost.batches", "batches of used entries published by vhost")                \
+  X(kVhostUsed, "vhost.used", "used entries published (advance of last_used_idx)")               \
+  X(kVhostSignalled, "vhost.signalled", "batches after which vhost signalled the eventfd")       \
+  X(kVhostSuppressed, "vhost.suppressed", "batches the guest had asked not to be signalled for") \
+  X(kVhostUnwired, "vhost.unwired", "batches with no eventfd to signal")                         \
+  X(kVhostMasked, "vhost.masked", "of those signalled, into a notifier without irqfd")           \
+  X(kVhostUnwoken, "vhost.unwoken", "of those signalled, an irqfd waited and was not woken")     \
+  X(kEventfdWritten, "eventfd.written", "writes to the eventfd from user space")                 \
+  X(kEventfdOther, "eventfd.other", "signals of the eventfd by kernel code other than its queue") \
+  X(kIrqfdWoken, "irqfd.woken", "wake-ups of the irqfd")                                         \
+  X(kKvmInjected, "kvm.injected", "messages that at least one vCPU's APIC accepted")             \
+  X(kKvmMerged, "kvm.merged", "of those, into an interrupt that was pending already")            \
+  X(kKvmRejected, "kvm.rejected", "messages no vCPU accepted: lost")                             \
+  X(kKvmSlowpath, "kvm.slowpath", "wake-ups handed to the workqueue")                            \
+  X(kKvmTaken, "kvm.taken", "pending interrupts KVM took for injection into the vCPU")           \
+  X(kGuestIrq, "guest.irq", "runs of the queue's interrupt handler")                             \
+  X(kGuestHandled, "guest.handled", "of those, with work (IRQ_HANDLED)")                         \
+  X(kGuestNone, "guest.none", "of those, without work (IRQ_NONE)")                               \
+  X(kGuestProcIrq, "guest.proc_irq", "the kernel's own count in /proc/interrupts")               \
+  X(kGuestNapiSoftirq, "guest.napi.softirq", "polls from net_rx_action")                         \
+  X(kGuestNapiBusy, "guest.napi.busy", "polls by a busy poller")                                 \
+  X(kGuestNapiThread, "guest.napi.thread", "polls by a NAPI thread")                             \
+  X(kGuestNapiNetpoll, "guest.napi.netpoll", "polls by netpoll (budget 0)")                      \
+  X(kGuestUsed, "guest.used", "used entries the guest consumed (advance of its last_used_idx)")  \
+  X(kGuestPackets, "guest.packets", "packets (rx) or completions (tx) its polls returned")
+
+enum class Count : uint16_t {
+#define X(id, name, text) id,
+  RINGSIDE_COUNTS(X)
+#undef X
+};
+inline constexpr int kCounts = 0
+#define X(id, name, text) +1
+    RINGSIDE_COUNTS(X)
+#undef X
+    ;
+
+std::string_view CountName(Count count);
+std::string_view CountText(Count count);
+std::optional<Count> CountByName(std::string_view name);
+
+// X(identifier, name, what it is)
+#define RINGSIDE_GAUGES(X)                                                                     \
+  X(kPosition, "ring.position", "used index extended to 64 bits")                              \
+  X(kUsed, "ring.used", "guest: used->idx; host: last_used_idx")                               \
+  X(kLastUsed, "ring.last_used", "guest: last_used_idx, up to where it consumed")              \
+  X(kAvail, "ring.avail", "guest: avail->idx; host: last_avail_idx")                           \
+  X(kAvailSeen, "ring.avail_seen", "host: avail_idx, the guest's index as vhost last read it") \
+  X(kUsedEvent, "ring.used_event", "index after which the guest wants a signal (EVENT_IDX)")   \
+  X(kSignalledUsed, "ring.signalled_used", "host: index when the signal was last evaluated")   \
+  X(kAvailFlags, "ring.avail_flags", "guest: avail->flags (1: no interrupt)")                  \
+  X(kFlagsShadow, "ring.flags_shadow", "guest: the driver's shadow of avail->flags")           \
+  X(kNumFree, "ring.num_free", "guest: free descriptors")                                      \
+  X(kBackend, "vhost.backend", "host: 1 if the queue has a backend socket")                    \
+  X(kTunFull, "tun.full", "host: 1 if the tap queue's ring is full")                           \
+  X(kJumps, "vhost.jumps", "host: times the used index changed outside of vhost's batches")
+
+enum class Gauge : uint16_t {
+#define X(id, name, text) id,
+  RINGSIDE_GAUGES(X)
+#undef X
+};
+inline constexpr int kGauges = 0
+#define X(id, name, text) +1
+    RINGSIDE_GAUGES(X)
+#undef X
+    ;
+
+std::string_view GaugeName(Gauge gauge);
+std::optional<Gauge> GaugeByName(std::string_view name);
+
+}  // namespace ringside
+
+#endif  // RINGSIDE_CORRELATE_COUNTS_H_

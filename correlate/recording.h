@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+// An incident in memory: everything the agents said, as the store gives it and the ledger reads it.
+// Plain values; nothing here is derived.
+#ifndef RINGSIDE_CORRELATE_RECORDING_H_
+#define RINGSIDE_CORRELATE_RECORDING_H_
+
+#include <string>
+#include <vector>
+
+#include "correlate/records.h"
+
+namespace ringside {
+
+// One stream's records, each kind in the order of its numbers.
+struct Stream {
+  Hello hello;
+  std::vector<QueueInfo> queues;  // all versions, oldest first
+  std::vector<Snapshot> snapshots;
+  std::vector<Mark> marks;
+  std::vector<LogLine> log;
+  std::vector<Fact> facts;
+  std::vector<ClockExchange> clocks;
+  std::vector<Gap> gaps;
+  std::optional<Bye> bye;        // absent: the agent was cut off
+  uint64_t last_number = 0;      // newest record present
+  uint64_t missing_numbers = 0;  // holes below it
+};
+
+struct Recording {
+  std::vector<Stream> streams;
+  std::string recorder;   // name of the collector or embedded recorder
+  bool closed = false;    // the recorder ended the file itself; else it was cut off
+  bool merged = false;    // joined from files recorded without a link
+  int64_t real_from_ns = 0;  // first and last commit, recorder's REALTIME
+  int64_t real_to_ns = 0;
+};
+
+}  // namespace ringside
+
+#endif  // RINGSIDE_CORRELATE_RECORDING_H_
