@@ -121,6 +121,14 @@ struct rs_guest_slot {
 };
 RS_ASSERT(sizeof(struct rs_guest_slot) == 256, "a cache line per writer domain");
 
+/* Without BTF: one interrupt number. Atomic adds: an interrupt number may be shared. */
+struct rs_plain_irq {
+  rs_u64 irqs;
+  rs_u64 handled;
+  rs_u64 none;
+  rs_u64 pad;
+};
+
 /* Host side: one vhost virtqueue. */
 struct rs_vhost_slot {
   struct rs_identity id;
