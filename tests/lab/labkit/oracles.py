@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What both kernels themselves say about the measured NIC, read at quiet moments.
+
+All counts are cumulative since boot, as the kernel gives them; differences are taken by whoever reads oracles.json.
+"""
+
+import concurrent.futures
+import re
+
+# One script per side: every process costs tens of milliseconds in the guest, so few of them.
+HOST_SCRIPT = """
+echo realtime $(date +%s%N)
+for f in /sys/class/net/tap0/statistics/*; do read v < $f; echo "tap0 ${f##*/} $v"; done
+tc -s qdisc show dev tap0
+ethtool -S tap0 2>/dev/null | sed 's/^ */ethtool /'
+"""
+GUEST_SCRIPT = """
+echo realtime $(date +%s%N)
+for f in /sys/class/net/eth0/statistics/*; do read v < $f; echo "eth0 ${f##*/} $v"; done
+ethtool -S eth0 | sed 's/^ */ethtool /'
+cat /proc/interrupts /proc/net/softnet_stat
+device=$(readlink /sys/class/net/eth0/device); echo "virtio ${device##*/}"
+"""
+
+
+def _named(prefix, text):
+    return {name: int(value) for name, value in re.findall(rf"^{prefix} (\S+?):? (\d+)$", text, re.MULTILINE)}
+
+
+def _qdiscs(text):
+    """Leaf queueing disciplines of tap0 in the order tc prints them: packets passed and dropped."""
+    pattern = r"qdisc \S+ \S+ (?:dev \S+ )?parent (\S+).*\n Sent (\d+) bytes (\d+) pkt \(dropped (\d+),"
+    return {parent: {"bytes": int(size), "packets": int(packets), "dropped": int(dropped)}
+            for parent, size, packets, dropped in re.findall(pattern, text)}
+
+
+def _interrupts(text):
+    """/proc/interrupts by name, summed over CPUs; only the device's own, others carry no name of ours."""
+    lines = re.findall(r"^ *\d+:((?: +\d+)+) .* (virtio\d+-\S+)$", text, re.MULTILINE)
+    return {name: sum(map(int, counts.split())) for counts, name in lines}
+
+
+def _per_queue(ethtool):
+    """Packets by queue ("rx0": n); the names of the counters differ between kernels."""
+    queues = {}
+    for name, value in ethtool.items():
+        match = re.fullmatch(r"([rt]x)(?:_queue_)?(\d+)_packets", name)
+        if match:
+            queues[match[1] + match[2]] = value
+    return queues
+
+
+def parse_host(text):
+    return {"realtime_ns": int(re.search(r"realtime (\d+)", text)[1]), "tap0": _named("tap0", text),
+            "qdisc": _qdiscs(text), "ethtool": _named("ethtool", text)}
+
+
+def parse_guest(text):
+    ethtool = _named("ethtool", text)
+    return {"realtime_ns": int(re.search(r"realtime (\d+)", text)[1]), "eth0": _named("eth0", text),
+            "interrupts": _interrupts(text), "packets": _per_queue(ethtool), "ethtool": ethtool,
+            "virtio": re.search(r"^virtio (\S+)$", text, re.MULTILINE)[1]}
+
+
+def snapshot(machine, name):
+    """Both sides at (about) the same moment. Exact only while nothing moves on the measured net."""
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        host = pool.submit(machine.host.run, HOST_SCRIPT)
+        guest = pool.submit(machine.guest.run, GUEST_SCRIPT)
+        return {"name": name, "host": parse_host(host.result()), "guest": parse_guest(guest.result())}
+
+
+def delta(before, after):
+    """Differences of two (nested) dictionaries of counts; what is no count is left out."""
+    out = {}
+    for key, value in after.items():
+        if isinstance(value, dict):
+            out[key] = delta(before.get(key, {}), value)
+        elif isinstance(value, int):
+            out[key] = value - before.get(key, 0)
+    return out
