@@ -4,6 +4,8 @@
 #ifndef RINGSIDE_CORRELATE_RECORDING_H_
 #define RINGSIDE_CORRELATE_RECORDING_H_
 
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -24,10 +26,21 @@ struct Stream {
   std::optional<Bye> bye;        // absent: the agent was cut off
   uint64_t last_number = 0;      // newest record present
   uint64_t missing_numbers = 0;  // holes below it
+  uint64_t unknown_names = 0;    // rows with a count or gauge that this version does not know
+};
+
+// Something that the recorder itself lost or noticed, and that concerns every stream: a full disk,
+// its clock set back. Its own REALTIME.
+struct RecorderGap {
+  int64_t from_real_ns = 0;
+  int64_t to_real_ns = 0;
+  std::string what;
+  friend bool operator==(const RecorderGap&, const RecorderGap&) = default;
 };
 
 struct Recording {
   std::vector<Stream> streams;
+  std::vector<RecorderGap> gaps;
   std::string recorder;   // name of the collector or embedded recorder
   bool closed = false;    // the recorder ended the file itself; else it was cut off
   bool merged = false;    // joined from files recorded without a link

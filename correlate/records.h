@@ -137,6 +137,9 @@ struct HookSample {
 struct Snapshot {
   uint64_t sequence = 0;  // per stream, from 1, without holes
   bool full = false;
+  // Snapshots right before this one that a full spool folded into it: it holds what changed since
+  // `sequence - 1 - folded`. A hole in `sequence` that `folded` does not cover lost changes.
+  uint32_t folded = 0;
   ClockReading begin;
   ClockReading end;
   std::vector<Sample> samples;

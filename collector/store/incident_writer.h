@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+// Writes one incident file: the records of any number of streams, exactly once each.
+//
+// Called by the collector's writer thread and by `ringside record`. Append keeps a record in memory,
+// Commit writes all of them in one transaction; after it they survive kill -9 and loss of power, and
+// may be acknowledged. The file can be read by others all the while.
+//
+//   Append ... Append, Commit -> acknowledge CommittedNumber(), Append ... , Close
+//
+// Exactly once: a number that the file already has is dropped if its content is equal and refused
+// if it differs; numbers left out are kept as a gap. If the disk is full or fails, Commit says so
+// and keeps the records; a later Commit tries again and records the gap in between.
+//
+// No locks: one thread at a time. A writer that is destroyed without Close leaves a file that says
+// it was cut off.
+#ifndef RINGSIDE_COLLECTOR_STORE_INCIDENT_WRITER_H_
+#define RINGSIDE_COLLECTOR_STORE_INCIDENT_WRITER_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "correlate/recording.h"
+#include "correlate/records.h"
+
+namespace ringside {
+
+struct IncidentWriterOptions {
+  // Records kept while they cannot be written: 200 ms at full speed, or a minute of a full disk.
+  size_t pending_bytes_max = size_t{64} << 20;
+  // Largest size of the file in pages of 4 KiB; 0: none. For tests of a full disk.
+  int64_t pages_max = 0;
+};
+
+class IncidentWriter {
+ public:
+  // Makes a new file. `recorder` is the shown name of whoever records. ALREADY_EXISTS if there is
+  // anything at `path`.
+  static absl::StatusOr<std::unique_ptr<IncidentWriter>> Create(
+      const std::string& path, const std::string& recorder,
+      const IncidentWriterOptions& options = {});
+  ~IncidentWriter();
+  IncidentWriter(const IncidentWriter&) = delete;
+  IncidentWriter& operator=(const IncidentWriter&) = delete;
+
+  // Takes one record of a stream. Number 0 is for what the recorder itself adds to it (clock
+  // exchanges, gaps). A stream's first numbered record must be its Hello.
+  //   ALREADY_EXISTS      the number is there with other content: the stream is not to be trusted
+  //   INVALID_ARGUMENT    no Hello, a chunk that cannot be decoded
+  //   RESOURCE_EXHAUSTED  too much is waiting to be written: Commit first; the record is not taken
+  absl::Status Append(const StreamKey& key, NumberedRecord record);
+  // Something that concerns every stream.
+  absl::Status Append(RecorderGap gap);
+
+  // The stream's records up to `last_number` are in an earlier file of the same store: numbers up
+  // to it are taken as context only (Hello, queues), and are no holes.
+  absl::Status Continue(const StreamKey& key, uint64_t last_number);
+
+  // Writes everything appended so far. `now` is the recorder's clock; a REALTIME that was set
+  // between two commits is recorded as a gap.
+  //   RESOURCE_EXHAUSTED  the disk is full; UNAVAILABLE: it failed. Nothing appended is lost.
+  absl::Status Commit(const ClockReading& now);
+
+  // Commits the rest and makes the file a single one, without anything beside it. UNAVAILABLE if a
+  // reader holds the file: all is written, but the -wal file stays.
+  absl::Status Close();
+
+  // Newest number of the stream that is committed, here or in an earlier file; 0 if none.
+  uint64_t CommittedNumber(const StreamKey& key) const;
+  // Whether the file has anything of this stream.
+  bool Knows(const StreamKey& key) const;
+  // Marks the file as joined from files that were recorded without a link. Used by MergeIncidents.
+  void SetMerged(bool closed, int64_t real_from_ns, int64_t real_to_ns);
+  const std::string& path() const;
+
+ private:
+  class Impl;
+  explicit IncidentWriter(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace ringside
+
+#endif  // RINGSIDE_COLLECTOR_STORE_INCIDENT_WRITER_H_
