@@ -63,10 +63,10 @@ static __always_inline void route_mark(struct rs_route_slot *r, u32 slot, u64 po
   mark->epoch = r->epoch;
   mark->count[0] = r->woken_fentry - ((woken & WOKEN_FENTRY) ? 1 : 0);
   mark->count[1] = r->woken_kprobe - ((woken & WOKEN_KPROBE) ? 1 : 0);
-  mark->count[2] = r->injected;
-  mark->count[3] = r->rejected;
+  mark->count[2] = r->injected + r->slow_injected;
+  mark->count[3] = r->rejected + r->slow_rejected;
   mark->count[4] = r->slowpath;
-  mark->count[5] = r->merged_seen;
+  mark->count[5] = r->merged_seen + r->slow_merged;
   mark->count[6] = r->merge_blind;
   mark_end(mark);
 }
@@ -112,10 +112,7 @@ int BPF_PROG(host_inatomic_exit, struct kvm_kernel_irq_routing_entry *e, struct 
   hook_hit(RS_HOOK_INATOMIC_EXIT);
   struct cpu_scratch *cpu = cpu_scratch();
   struct rs_route_slot *r = cpu && cpu->route ? route_by_slot(cpu->route - 1) : 0;
-  if (!r) {
-    hook_unplaced(RS_HOOK_INATOMIC_EXIT);
-    return 0;
-  }
+  if (!r) return 0; /* its entry was not placed, or not seen */
   cpu->route = 0;
   if (ret > 0)
     r->injected++;

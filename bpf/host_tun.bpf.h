@@ -50,10 +50,7 @@ SEC("fexit/tun_net_xmit")
 int BPF_PROG(host_tun_exit, struct sk_buff *skb, struct net_device *dev, int ret) {
   hook_hit(RS_HOOK_TUN_EXIT);
   struct cpu_scratch *cpu = cpu_scratch();
-  if (!cpu || !cpu->tun || cpu->skb != (u64)skb) {
-    hook_unplaced(RS_HOOK_TUN_EXIT);
-    return 0;
-  }
+  if (!cpu || !cpu->tun || cpu->skb != (u64)skb) return 0; /* its entry was not placed */
   struct rs_tun_cell *cell = tun_cell(cpu->tun - 1);
   cpu->tun = 0;
   if (!cell) return 0;

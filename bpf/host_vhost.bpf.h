@@ -45,11 +45,7 @@ static __always_inline int vhost_leave(struct vhost_virtqueue *vq) {
   hook_hit(RS_HOOK_VHOST_EXIT);
   int slot = vhost_slot_for(vq);
   struct rs_vhost_slot *v = slot < 0 ? 0 : vhost_by_slot(slot);
-  if (!v) {
-    hook_unplaced(RS_HOOK_VHOST_EXIT);
-    return 0;
-  }
-  if (!(v->cur_flags & RS_CUR_OPEN)) return 0; /* was entered before the hooks were there */
+  if (!v || !(v->cur_flags & RS_CUR_OPEN)) return 0; /* its entry was not placed, or not seen */
   u64 pos = rs_extend(v->pos, BPF_CORE_READ(vq, last_used_idx));
   if (rs_crosses_mark(v->pos, pos, v->id.mark_shift)) vhost_mark(v, slot, pos);
   v->pos = rs_max(v->pos, pos);

@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/agent.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <ctime>
+
+#include "agent/clocks.h"
+#include "agent/guest_probe.h"
+#include "agent/host_probe.h"
+#include "agent/identity.h"
+#include "proto/chunk.h"
+#include "proto/convert.h"
+
+namespace ringside {
+namespace {
+
+constexpr int64_t kMsNs = 1'000'000;
+constexpr int64_t kDiscoverEveryNs = 1000 * kMsNs;
+// A full snapshot bounds how far a reader must look back.
+constexpr int64_t kFullEveryNs = 10'000 * kMsNs;
+constexpr int64_t kStepNs = 50 * kMsNs;
+// A record stays well below the wire's message limit.
+constexpr size_t kMarksPerRecord = 2048;
+constexpr size_t kEventsPerChunk = 64 << 10;
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Agent>> Agent::Start(const AgentOptions& options, Sink* sink) {
+  std::unique_ptr<Agent> agent(new Agent(options, sink));
+  if (absl::Status status = agent->StartProbes(); !status.ok()) return status;
+  agent->hello_ = MakeHello(options.name);
+  agent->hello_.protocol = kProtocol;
+  agent->hello_.roles = options.roles == 0 ? GuessRoles() : options.roles;
+  agent->hello_.hooks = agent->hooks_.hooks();
+  agent->hello_.clock = ReadClocks();
+  if (absl::Status status = agent->Put(agent->hello_); !status.ok()) return status;
+  for (const auto& probe : agent->probes_) probe->SetDetail(options.detail);
+  if (absl::Status status = agent->TakeSnapshot(true); !status.ok()) return status;
+  agent->next_snapshot_mono_ns_ = MonotonicNs() + options.snapshot_interval_ns;
+  agent->next_full_mono_ns_ = MonotonicNs() + kFullEveryNs;
+  return agent;
+}
+
+absl::Status Agent::StartProbes() {
+  const uint32_t roles = options_.roles == 0 ? GuessRoles() : options_.roles;
+  if (roles & kRoleGuest) {
+    probes_.push_back(
+        GuestProbe::Start(options_.use_btf, options_.use_bpf, &hooks_, &registry_));
+  }
+  if ((roles & kRoleHost) && options_.use_btf && options_.use_bpf) {
+    if (auto host = HostProbe::Start(&hooks_, &registry_)) probes_.push_back(std::move(host));
+  }
+  const std::vector<HookInfo>& hooks = hooks_.hooks();
+  const auto denied = std::find_if(hooks.begin(), hooks.end(), [](const HookInfo& hook) {
+    return hook.reason.find("needs root") != std::string::npos;
+  });
+  if (options_.use_bpf && denied != hooks.end()) {
+    return absl::PermissionDeniedError(denied->reason);
+  }
+  if (probes_.empty()) {
+    return absl::UnavailableError(
+        "nothing to watch: no virtio queue with an interrupt of its own (guest), and no hook on "
+        "tap, vhost or KVM (host); `ringside doctor` says why");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Agent::Put(Record record) {
+  return sink_->Put({.number = next_number_++, .record = std::move(record)});
+}
+
+void Agent::KeepChanged(Snapshot* snapshot, std::vector<Sample> samples,
+                        std::vector<GaugeSample> gauges, std::vector<HookSample> hooks) {
+  for (const Sample& sample : samples) {
+    auto [last, fresh] =
+        last_samples_.try_emplace({sample.queue, sample.count, sample.hook}, sample.lo, sample.hi);
+    const bool changed = last->second != std::pair(sample.lo, sample.hi);
+    last->second = {sample.lo, sample.hi};
+    if (fresh || changed || snapshot->full) snapshot->samples.push_back(sample);
+  }
+  for (const GaugeSample& gauge : gauges) {
+    auto [last, fresh] = last_gauges_.try_emplace({gauge.queue, gauge.gauge}, gauge.value);
+    const bool changed = last->second != gauge.value;
+    last->second = gauge.value;
+    if (fresh || changed || snapshot->full) snapshot->gauges.push_back(gauge);
+  }
+  for (const HookSample& hook : hooks) {
+    auto [last, fresh] = last_hooks_.try_emplace(hook.hook, hook);
+    // Hits alone change all the time; a hook is said again when it lost something.
+    const bool lost = last->second.unplaced != hook.unplaced ||
+                      last->second.dropped != hook.dropped || last->second.misses != hook.misses;
+    last->second = hook;
+    if (fresh || lost || snapshot->full) snapshot->hooks.push_back(hook);
+  }
+}
+
+absl::Status Agent::TakeSnapshot(bool full) {
+  const int64_t now = MonotonicNs();
+  if (full || now >= next_discover_mono_ns_) {
+    for (const auto& probe : probes_) probe->Discover(now);
+    next_discover_mono_ns_ = now + kDiscoverEveryNs;
+    for (QueueInfo& info : registry_.TakeChanged()) {
+      if (absl::Status status = Put(std::move(info)); !status.ok()) return status;
+    }
+  }
+  Snapshot snapshot{.sequence = ++sequence_, .full = full, .begin = ReadClocks()};
+  std::vector<Reading> first;
+  std::vector<Reading> second;
+  std::vector<Sample> samples;
+  std::vector<GaugeSample> gauges;
+  std::vector<HookSample> hooks;
+  for (const auto& probe : probes_) probe->ReadCounters(&first);
+  for (const auto& probe : probes_) probe->Between(&samples, &gauges);
+  for (const auto& probe : probes_) probe->ReadCounters(&second);
+  for (const auto& probe : probes_) probe->ReadHooks(&hooks);
+  snapshot.end = ReadClocks();
+  uint64_t interrupts = 0;
+  for (size_t i = 0; i < first.size(); ++i) {
+    const Reading& a = first[i];
+    samples.push_back({a.queue, a.count, a.hook, a.value, second[i].value});
+    if (a.count == Count::kGuestIrq) interrupts += a.value;
+  }
+  KeepChanged(&snapshot, std::move(samples), std::move(gauges), std::move(hooks));
+  totals_.queues = registry_.size();
+  totals_.interrupts = interrupts;
+  ++totals_.snapshots;
+  return Put(std::move(snapshot));
+}
+
+absl::Status Agent::PutEvents(std::vector<Event> events) {
+  for (size_t at = 0; at < events.size(); at += kEventsPerChunk) {
+    const size_t n = std::min(kEventsPerChunk, events.size() - at);
+    const std::vector<Event> part(events.begin() + at, events.begin() + at + n);
+    auto chunk = EncodeChunk(part, next_event_);
+    if (!chunk.ok()) return chunk.status();
+    next_event_ += n;
+    totals_.events += n;
+    if (absl::Status status = Put(*std::move(chunk)); !status.ok()) return status;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Agent::DrainRings() {
+  std::vector<Mark> marks;
+  std::vector<Event> events;
+  for (const auto& probe : probes_) probe->Drain(&marks, &events);
+  for (size_t at = 0; at < marks.size(); at += kMarksPerRecord) {
+    const size_t end = std::min(at + kMarksPerRecord, marks.size());
+    Marks record;
+    record.marks.assign(marks.begin() + at, marks.begin() + end);
+    if (absl::Status status = Put(std::move(record)); !status.ok()) return status;
+  }
+  return PutEvents(std::move(events));
+}
+
+absl::Status Agent::Step() {
+  const int64_t now = MonotonicNs();
+  if (auto wish = sink_->TakeDetailRequest()) {
+    for (const auto& probe : probes_) probe->SetDetail(*wish);
+  }
+  if (absl::Status status = DrainRings(); !status.ok()) return status;
+  for (LogLine& line : log_.Read()) {
+    if (absl::Status status = Put(std::move(line)); !status.ok()) return status;
+  }
+  if (now >= next_snapshot_mono_ns_) {
+    const bool full = now >= next_full_mono_ns_;
+    if (full) next_full_mono_ns_ = now + kFullEveryNs;
+    next_snapshot_mono_ns_ = now + options_.snapshot_interval_ns;
+    if (absl::Status status = TakeSnapshot(full); !status.ok()) return status;
+    for (Fact& fact : facts_.Changed(now, registry_)) {
+      if (absl::Status status = Put(std::move(fact)); !status.ok()) return status;
+    }
+  }
+  const int64_t left = std::clamp<int64_t>(next_snapshot_mono_ns_ - MonotonicNs(), 0, kStepNs);
+  const timespec pause{.tv_sec = 0, .tv_nsec = left};
+  nanosleep(&pause, nullptr);  // a signal may end it early: the caller looks
+  return absl::OkStatus();
+}
+
+absl::Status Agent::Stop(const std::string& reason) {
+  absl::Status status = DrainRings();
+  if (status.ok()) status = TakeSnapshot(true);
+  if (status.ok()) status = DrainRings();  // marks up to the last snapshot
+  if (status.ok()) status = Put(Bye{.clock = ReadClocks(), .reason = reason});
+  probes_.clear();
+  constexpr int kFlushMs = 5000;
+  const absl::Status flushed = sink_->Flush(kFlushMs);
+  return status.ok() ? flushed : status;
+}
+
+absl::StatusOr<std::vector<HookInfo>> ProbeHooks(const AgentOptions& options) {
+  HookTable hooks;
+  QueueRegistry registry;
+  const uint32_t roles = options.roles == 0 ? kRoleGuest | kRoleHost : options.roles;
+  if (geteuid() != 0) {
+    return absl::PermissionDeniedError(
+        "looking for hooks needs root (or CAP_BPF, CAP_PERFMON and CAP_SYS_RESOURCE)");
+  }
+  if (roles & kRoleGuest) {
+    GuestProbe::Start(options.use_btf, options.use_bpf, &hooks, &registry);
+  }
+  if (roles & kRoleHost) HostProbe::Start(&hooks, &registry);
+  return hooks.hooks();
+}
+
+}  // namespace ringside

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+// The agent: watches this kernel's queues and gives what it sees to a sink, as numbered records.
+//
+//   Start   load and attach, say Hello, take the first full snapshot
+//   Step    one pass: rings, log, and a snapshot when one is due; returns after at most ~50 ms
+//   Stop    last snapshot, Bye, flush; nothing of it stays in the kernel
+//
+// One thread calls all of it. The sink outlives the agent.
+#ifndef RINGSIDE_AGENT_AGENT_H_
+#define RINGSIDE_AGENT_AGENT_H_
+
+#include <map>
+#include <memory>
+#include <string>
+#include <tuple>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "agent/facts.h"
+#include "agent/kernel_log.h"
+#include "agent/probe.h"
+#include "agent/sink.h"
+
+namespace ringside {
+
+struct AgentOptions {
+  uint32_t roles = 0;        // RoleBits; 0: whatever this machine can be
+  std::string name;          // shown name; empty: the host's
+  std::vector<std::string> detail;  // queues whose events are wanted from the start
+  int64_t snapshot_interval_ns = 100'000'000;
+  bool use_btf = true;       // false: as on a kernel without BTF
+  bool use_bpf = true;       // false: rung 0, /proc/interrupts only
+};
+
+// What can be hooked here and what is refused, with the kernel's reasons; attaches and detaches
+// again. PERMISSION_DENIED without the privileges.
+absl::StatusOr<std::vector<HookInfo>> ProbeHooks(const AgentOptions& options);
+
+// Running totals for progress lines.
+struct AgentTotals {
+  size_t queues = 0;
+  uint64_t interrupts = 0;  // of all queues since the start
+  uint64_t snapshots = 0;
+  uint64_t events = 0;
+  uint64_t dropped = 0;     // marks and events that found a ring full
+};
+
+class Agent {
+ public:
+  static absl::StatusOr<std::unique_ptr<Agent>> Start(const AgentOptions& options, Sink* sink);
+  absl::Status Step();
+  absl::Status Stop(const std::string& reason);
+  const Hello& hello() const { return hello_; }
+  const AgentTotals& totals() const { return totals_; }
+
+ private:
+  Agent(const AgentOptions& options, Sink* sink) : options_(options), sink_(sink) {}
+  absl::Status StartProbes();
+  absl::Status Put(Record record);
+  absl::Status TakeSnapshot(bool full);
+  absl::Status DrainRings();
+  absl::Status PutEvents(std::vector<Event> events);
+  void KeepChanged(Snapshot* snapshot, std::vector<Sample> samples,
+                   std::vector<GaugeSample> gauges, std::vector<HookSample> hooks);
+
+  const AgentOptions options_;
+  Sink* const sink_;
+  HookTable hooks_;
+  QueueRegistry registry_;
+  std::vector<std::unique_ptr<Probe>> probes_;
+  KernelLog log_;
+  Facts facts_;
+  Hello hello_;
+  AgentTotals totals_;
+  uint64_t next_number_ = 1;
+  uint64_t next_event_ = 0;
+  uint64_t sequence_ = 0;
+  int64_t next_snapshot_mono_ns_ = 0;
+  int64_t next_discover_mono_ns_ = 0;
+  int64_t next_full_mono_ns_ = 0;
+  // What the last snapshot said, to send only what changed.
+  std::map<std::tuple<QueueId, Count, HookId>, std::pair<uint64_t, uint64_t>> last_samples_;
+  std::map<std::pair<QueueId, Gauge>, uint64_t> last_gauges_;
+  std::map<HookId, HookSample> last_hooks_;
+};
+
+}  // namespace ringside
+
+#endif  // RINGSIDE_AGENT_AGENT_H_

@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/bpf_object.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdarg>
+#include <cstdio>
+#include <cstring>
+
+#include "absl/strings/str_cat.h"
+#include "agent/bpf_log.h"
+
+namespace ringside {
+
+uint32_t PossibleCpus() {
+  int n = libbpf_num_possible_cpus();
+  return n > 0 ? std::min<uint32_t>(n, RS_MAX_CPUS) : 1;
+}
+
+absl::StatusOr<std::unique_ptr<BpfObject>> BpfObject::Load(const Options& options,
+                                                           std::vector<ProgramSpec> specs) {
+  std::unique_ptr<BpfObject> object(new BpfObject());
+  object->cpus_ = PossibleCpus();
+  for (size_t i = 0; i < specs.size(); ++i) {
+    const ProgramSpec& spec = specs[i];
+    object->programs_.push_back({.spec = spec});
+    HookInfo hook{.id = HookId{static_cast<uint32_t>(i)}, .stage = spec.stage};
+    hook.program = spec.program;
+    hook.target = spec.target;
+    hook.rung = spec.rung;
+    hook.state = HookState::kAttached;
+    object->hooks_.push_back(std::move(hook));
+  }
+  // The kernel names one offender per attempt: leave its group out and try again.
+  for (size_t attempt = 0; attempt <= specs.size(); ++attempt) {
+    std::string refused;
+    std::string reason;
+    absl::Status status = object->Open(options, &refused, &reason);
+    if (status.ok()) return object;
+    const auto culprit =
+        std::find_if(specs.begin(), specs.end(),
+                     [&](const ProgramSpec& spec) { return refused == spec.program; });
+    if (culprit == specs.end()) return status;
+    object->Refuse(culprit->group, refused, reason);
+    const bool any_left = std::any_of(
+        object->hooks_.begin(), object->hooks_.end(),
+        [](const HookInfo& hook) { return hook.state == HookState::kAttached; });
+    if (!any_left) return absl::UnavailableError(absl::StrCat(refused, ": ", reason));
+  }
+  return absl::InternalError("more refusals than programs");
+}
+
+absl::Status BpfObject::Open(const Options& options, std::string* refused, std::string* reason) {
+  if (object_ != nullptr) bpf_object__close(object_);
+  object_ = nullptr;
+  for (Program& program : programs_) program.program = nullptr;
+  BpfLog log;
+  LIBBPF_OPTS(bpf_object_open_opts, open_options);
+  const std::string name(options.name);
+  open_options.object_name = name.c_str();
+  object_ = bpf_object__open_mem(options.begin, options.end - options.begin, &open_options);
+  if (object_ == nullptr) {
+    return absl::InternalError(absl::StrCat("BPF object ", name, ": ", strerror(errno)));
+  }
+  bpf_map* rodata = bpf_object__find_map_by_name(object_, ".rodata");
+  rs_config config = options.config;
+  config.cpus = cpus_;
+  if (rodata != nullptr) bpf_map__set_initial_value(rodata, &config, sizeof(config));
+  for (const auto& [map_name, entries] : options.map_sizes) {
+    bpf_map* map = bpf_object__find_map_by_name(object_, map_name);
+    if (map != nullptr) bpf_map__set_max_entries(map, entries);
+  }
+  for (size_t i = 0; i < programs_.size(); ++i) {
+    bpf_program* program = bpf_object__find_program_by_name(object_, programs_[i].spec.program);
+    if (program == nullptr) {
+      return absl::InternalError(absl::StrCat("no program ", programs_[i].spec.program));
+    }
+    const bool wanted = hooks_[i].state == HookState::kAttached;
+    bpf_program__set_autoload(program, wanted);
+    if (wanted) programs_[i].program = program;
+  }
+  if (int error = bpf_object__load(object_); error != 0) {
+    *refused = log.FailedProgram();
+    *reason = log.Reason(-error);
+    if (error == -EPERM && geteuid() != 0) {
+      return absl::PermissionDeniedError(
+          "loading BPF programs needs root (or CAP_BPF, CAP_PERFMON and CAP_SYS_RESOURCE)");
+    }
+    return absl::UnavailableError(absl::StrCat("BPF object ", name, ": ", *reason));
+  }
+  cells_ = Table<rs_hook_cell>("hook_cells");
+  return absl::OkStatus();
+}
+
+void BpfObject::Refuse(const std::string& group, const std::string& program,
+                       const std::string& reason) {
+  for (size_t i = 0; i < programs_.size(); ++i) {
+    if (group != programs_[i].spec.group || hooks_[i].state == HookState::kRefused) continue;
+    hooks_[i].state = HookState::kRefused;
+    hooks_[i].reason = hooks_[i].program == program
+                           ? reason
+                           : absl::StrCat("left out with ", program, " (", reason, ")");
+    if (programs_[i].link != nullptr) bpf_link__destroy(programs_[i].link);
+    programs_[i].link = nullptr;
+    programs_[i].program = nullptr;
+  }
+}
+
+void BpfObject::Attach() {
+  for (Program& program : programs_) {
+    if (program.program == nullptr || program.spec.hook == RS_HOOKS) continue;
+    BpfLog log;
+    program.link = bpf_program__attach(program.program);
+    if (program.link == nullptr) {
+      Refuse(program.spec.group, program.spec.program, log.Reason(errno));
+    }
+  }
+}
+
+bool BpfObject::attached(rs_hook hook) const {
+  return std::any_of(programs_.begin(), programs_.end(), [hook](const Program& program) {
+    return program.spec.hook == hook && program.link != nullptr;
+  });
+}
+
+int BpfObject::MapFd(const char* map_name) const {
+  bpf_map* map = bpf_object__find_map_by_name(object_, map_name);
+  return map == nullptr ? -1 : bpf_map__fd(map);
+}
+
+void* BpfObject::MapTable(const char* map_name, size_t value_size) {
+  for (const Mapping& mapping : mappings_) {
+    if (mapping.name == map_name) return mapping.address;
+  }
+  bpf_map* map = bpf_object__find_map_by_name(object_, map_name);
+  if (map == nullptr || bpf_map__value_size(map) != value_size) return nullptr;
+  const size_t size = value_size * bpf_map__max_entries(map);
+  void* address = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, bpf_map__fd(map), 0);
+  if (address == MAP_FAILED) return nullptr;
+  mappings_.push_back({map_name, address, size});
+  return address;
+}
+
+absl::Status BpfObject::FillFreeList(const char* map_name, uint32_t count) {
+  const int fd = MapFd(map_name);
+  for (uint32_t slot = 0; slot < count; ++slot) {
+    if (bpf_map_update_elem(fd, nullptr, &slot, BPF_ANY) != 0) {
+      return absl::InternalError(absl::StrCat(map_name, ": ", strerror(errno)));
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status BpfObject::Walk(rs_walk_op op, uint64_t arg, uint64_t arg2, rs_walk_out* out) {
+  const auto walker = std::find_if(programs_.begin(), programs_.end(), [](const Program& program) {
+    return program.spec.hook == RS_HOOKS && program.program != nullptr;
+  });
+  const rs_walk_out* table = Table<rs_walk_out>("walk_out");
+  if (walker == programs_.end() || table == nullptr) {
+    return absl::UnavailableError("no walk program");
+  }
+  const uint64_t args[3] = {op, arg, arg2};
+  LIBBPF_OPTS(bpf_test_run_opts, run);
+  run.ctx_in = args;
+  run.ctx_size_in = sizeof(args);
+  if (bpf_prog_test_run_opts(bpf_program__fd(walker->program), &run) != 0) {
+    return absl::UnavailableError(absl::StrCat("walk: ", strerror(errno)));
+  }
+  std::memcpy(out, table, sizeof(*out));
+  return absl::OkStatus();
+}
+
+// The kernel tells recursion misses of tracing programs only. A kprobe's or a tracepoint's lost hits
+// are not visible here: unknown.
+std::optional<uint64_t> BpfObject::Misses(const Program& program) {
+  if (program.spec.rung != Rung::kTpBtf && program.spec.rung != Rung::kFentry) return std::nullopt;
+  bpf_prog_info info{};
+  uint32_t size = sizeof(info);
+  constexpr size_t kNeeded = offsetof(bpf_prog_info, recursion_misses) + sizeof(uint64_t);
+  if (bpf_obj_get_info_by_fd(bpf_program__fd(program.program), &info, &size) != 0 ||
+      size < kNeeded) {
+    return std::nullopt;
+  }
+  return info.recursion_misses;
+}
+
+HookSample BpfObject::ReadHook(size_t spec) const {
+  HookSample sample{.hook = HookId{static_cast<uint32_t>(spec)}};
+  const Program& program = programs_[spec];
+  if (program.spec.hook >= RS_HOOKS || cells_ == nullptr) return sample;
+  for (uint32_t cpu = 0; cpu < cpus_; ++cpu) {
+    const volatile rs_hook_cell& cell = cells_[cpu * RS_HOOKS + program.spec.hook];
+    sample.hits += cell.hits;
+    sample.unplaced += cell.unplaced;
+    sample.dropped += cell.dropped;
+  }
+  // Two functions may share a hook: their misses add up.
+  uint64_t misses = 0;
+  bool known = true;
+  for (const Program& other : programs_) {
+    if (other.spec.hook != program.spec.hook || other.link == nullptr) continue;
+    const std::optional<uint64_t> missed = Misses(other);
+    known = known && missed.has_value();
+    misses += missed.value_or(0);
+  }
+  if (known && program.link != nullptr) sample.misses = misses;
+  return sample;
+}
+
+BpfObject::~BpfObject() {
+  for (Program& program : programs_) {
+    if (program.link != nullptr) bpf_link__destroy(program.link);
+  }
+  for (const Mapping& mapping : mappings_) munmap(mapping.address, mapping.size);
+  if (object_ != nullptr) bpf_object__close(object_);
+}
+
+}  // namespace ringside

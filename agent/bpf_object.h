@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+// One BPF object in the kernel: loads what this kernel accepts, attaches it, maps its tables.
+//
+// Which programs run is found by trying, never by version: a program that the kernel refuses is
+// left out with its whole group (an entry without its exit would count half), and the kernel's own
+// words are kept for `ringside doctor`. Everything vanishes from the kernel with this object.
+#ifndef RINGSIDE_AGENT_BPF_OBJECT_H_
+#define RINGSIDE_AGENT_BPF_OBJECT_H_
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "bpf/events.h"
+#include "correlate/records.h"
+
+struct bpf_object;
+struct bpf_link;
+struct bpf_program;
+
+namespace ringside {
+
+struct ProgramSpec {
+  const char* program;  // name in the object
+  rs_hook hook;         // cell it counts in; RS_HOOKS: none (a walk program)
+  const char* stage;    // what it is for: "guest.irq"
+  const char* target;   // kernel function or tracepoint
+  Rung rung;
+  const char* group;    // all of a group or none
+};
+
+class BpfObject {
+ public:
+  struct Options {
+    std::string_view name;   // for messages
+    const char* begin = nullptr;  // the embedded object
+    const char* end = nullptr;
+    rs_config config{};
+    // Maps whose number of entries depends on the machine.
+    std::vector<std::pair<const char*, uint32_t>> map_sizes;
+  };
+
+  // `specs` are listed in attach order. Refusals of single programs are no error: they are in
+  // hooks(). An error means that nothing of this object can be had.
+  static absl::StatusOr<std::unique_ptr<BpfObject>> Load(const Options& options,
+                                                         std::vector<ProgramSpec> specs);
+  ~BpfObject();
+  BpfObject(const BpfObject&) = delete;
+  BpfObject& operator=(const BpfObject&) = delete;
+
+  // Attaches what was loaded; group by group, refusals noted.
+  void Attach();
+
+  // One per spec, in the same order; ids are places in `specs`.
+  const std::vector<HookInfo>& hooks() const { return hooks_; }
+  bool attached(rs_hook hook) const;
+
+  // Memory-mapped array of T with at least one entry, valid as long as this object; nullptr if the
+  // map does not exist. Written by the kernel at any time: read each value once.
+  template <typename T>
+  T* Table(const char* map_name) {
+    return static_cast<T*>(MapTable(map_name, sizeof(T)));
+  }
+  int MapFd(const char* map_name) const;
+
+  // Puts 0 .. count-1 into a queue map of free slots.
+  absl::Status FillFreeList(const char* map_name, uint32_t count);
+
+  // Runs a walk program; its answer is in `*out` afterwards. Agent thread only.
+  absl::Status Walk(rs_walk_op op, uint64_t arg, uint64_t arg2, rs_walk_out* out);
+
+  // What the hook has seen and missed so far, summed over CPUs.
+  HookSample ReadHook(size_t spec) const;
+
+ private:
+  struct Program {
+    ProgramSpec spec;
+    bpf_program* program = nullptr;  // null if refused
+    bpf_link* link = nullptr;
+  };
+  BpfObject() = default;
+  absl::Status Open(const Options& options, std::string* refused, std::string* reason);
+  void Refuse(const std::string& group, const std::string& program, const std::string& reason);
+  static std::optional<uint64_t> Misses(const Program& program);
+  void* MapTable(const char* map_name, size_t value_size);
+
+  bpf_object* object_ = nullptr;
+  std::vector<Program> programs_;
+  std::vector<HookInfo> hooks_;
+  struct Mapping {
+    std::string name;
+    void* address;
+    size_t size;
+  };
+  std::vector<Mapping> mappings_;
+  const rs_hook_cell* cells_ = nullptr;
+  uint32_t cpus_ = 1;
+};
+
+// CPUs that the kernel may ever bring up: rows of per-CPU tables.
+uint32_t PossibleCpus();
+
+}  // namespace ringside
+
+#endif  // RINGSIDE_AGENT_BPF_OBJECT_H_

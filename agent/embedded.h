@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: Apache-2.0
+// The compiled BPF objects, as bpf/CMakeLists.txt embeds them.
+#ifndef RINGSIDE_AGENT_EMBEDDED_H_
+#define RINGSIDE_AGENT_EMBEDDED_H_
+
+extern "C" {
+extern const char ringside_bpf_guest_begin[], ringside_bpf_guest_end[];
+extern const char ringside_bpf_host_begin[], ringside_bpf_host_end[];
+extern const char ringside_bpf_msi_begin[], ringside_bpf_msi_end[];
+extern const char ringside_bpf_plain_begin[], ringside_bpf_plain_end[];
+}
+
+#endif  // RINGSIDE_AGENT_EMBEDDED_H_

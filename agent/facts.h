@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+// Settings of this node that verdicts depend on: busy polling, interrupt affinity, offloads, virtio
+// features. Read every few seconds; only changes are reported.
+#ifndef RINGSIDE_AGENT_FACTS_H_
+#define RINGSIDE_AGENT_FACTS_H_
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "agent/probe.h"
+
+namespace ringside {
+
+class Facts {
+ public:
+  // Facts that are new or changed since the last call; reads at most every 5 s. Agent thread only.
+  std::vector<Fact> Changed(int64_t now_mono_ns, const QueueRegistry& registry);
+
+ private:
+  void Note(const std::string& name, const std::string& value);
+  void ReadDevice(const std::string& netdev);
+  int64_t next_mono_ns_ = 0;
+  int64_t now_mono_ns_ = 0;
+  std::map<std::string, std::string> known_;
+  std::vector<Fact> changed_;
+};
+
+}  // namespace ringside
+
+#endif  // RINGSIDE_AGENT_FACTS_H_

@@ -1,0 +1,346 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/guest_probe.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "agent/bpf_config.h"
+#include "agent/embedded.h"
+#include "agent/msix.h"
+#include "bpf/position.h"
+
+namespace ringside {
+namespace {
+
+const std::vector<ProgramSpec>& BtfPrograms() {
+  static const std::vector<ProgramSpec> specs = {
+      {"guest_walk", RS_HOOKS, "gauges", "bpf_prog_test_run", Rung::kTpBtf, "walk"},
+      {"guest_irq_entry", RS_HOOK_IRQ_ENTRY, "guest.irq", "irq:irq_handler_entry", Rung::kTpBtf,
+       "irq"},
+      {"guest_irq_exit", RS_HOOK_IRQ_EXIT, "guest.handled", "irq:irq_handler_exit", Rung::kTpBtf,
+       "irq"},
+      {"guest_napi_poll", RS_HOOK_NAPI, "guest.napi", "napi:napi_poll", Rung::kTpBtf, "napi"},
+  };
+  return specs;
+}
+
+const std::vector<ProgramSpec>& PlainPrograms() {
+  static const std::vector<ProgramSpec> specs = {
+      {"plain_irq_entry", RS_HOOK_IRQ_ENTRY, "guest.irq", "irq:irq_handler_entry",
+       Rung::kTracepoint, "irq"},
+      {"plain_irq_exit", RS_HOOK_IRQ_EXIT, "guest.handled", "irq:irq_handler_exit",
+       Rung::kTracepoint, "irq"},
+  };
+  return specs;
+}
+
+// "virtio0-input.0" -> {"virtio0", "input.0"}; false for other names and for interrupts that are
+// not one queue's (configuration changes, vectors shared by all queues).
+bool SplitIrqName(const std::string& name, std::string* device, std::string* vq) {
+  const size_t dash = name.find('-');
+  if (!absl::StartsWith(name, "virtio") || dash == std::string::npos) return false;
+  *device = name.substr(0, dash);
+  *vq = name.substr(dash + 1);
+  return *vq != "config" && *vq != "virtqueues";
+}
+
+// virtio_net's "input.3" is the guest's rx3; other drivers' names stay.
+std::string QueueName(const std::string& vq, bool net) {
+  if (net && absl::StartsWith(vq, "input.")) return "rx" + vq.substr(6);
+  if (net && absl::StartsWith(vq, "output.")) return "tx" + vq.substr(7);
+  return vq;
+}
+
+}  // namespace
+
+GuestProbe::GuestProbe(HookTable* hooks, QueueRegistry* registry)
+    : hooks_(hooks), registry_(registry), named_(RS_MAX_SLOTS), queue_of_slot_(RS_MAX_SLOTS) {}
+
+std::unique_ptr<GuestProbe> GuestProbe::Start(bool use_btf, bool use_bpf, HookTable* hooks,
+                                              QueueRegistry* registry) {
+  std::unique_ptr<GuestProbe> probe(new GuestProbe(hooks, registry));
+  if (use_bpf && !(use_btf && probe->StartBtf())) probe->StartPlain();
+  HookInfo proc{.stage = "guest.proc_irq", .program = "/proc/interrupts"};
+  proc.target = "/proc/interrupts";
+  proc.rung = Rung::kProcfs;
+  proc.state = HookState::kAttached;
+  probe->proc_hook_ = hooks->Add({proc});
+  return probe;
+}
+
+bool GuestProbe::StartBtf() {
+  BpfObject::Options options{.name = "guest", .begin = ringside_bpf_guest_begin};
+  options.end = ringside_bpf_guest_end;
+  options.config = MakeBpfConfig();
+  options.map_sizes = {{"hook_cells", PossibleCpus() * RS_HOOKS}};
+  auto bpf = BpfObject::Load(options, BtfPrograms());
+  if (bpf.ok() && !(*bpf)->FillFreeList("free_slots", RS_MAX_SLOTS).ok()) {
+    bpf = absl::InternalError("free slots");
+  }
+  if (bpf.ok()) (*bpf)->Attach();
+  if (!bpf.ok() || !(*bpf)->attached(RS_HOOK_IRQ_ENTRY)) {
+    hooks_->Add(RefusedHooks(BtfPrograms(), bpf.ok() ? (*bpf)->hooks() : std::vector<HookInfo>(),
+                             bpf.status()));
+    return false;
+  }
+  bpf_ = *std::move(bpf);
+  base_ = hooks_->Add(bpf_->hooks());
+  for (size_t i = 0; i < BtfPrograms().size(); ++i) hook_ids_[BtfPrograms()[i].hook] = base_ + i;
+  walk_hook_ = hook_ids_[RS_HOOKS];
+  slots_ = bpf_->Table<rs_guest_slot>("guest_slots");
+  return slots_ != nullptr;
+}
+
+bool GuestProbe::StartPlain() {
+  BpfObject::Options options{.name = "plain", .begin = ringside_bpf_plain_begin};
+  options.end = ringside_bpf_plain_end;
+  options.map_sizes = {{"hook_cells", PossibleCpus() * RS_HOOKS}};
+  auto bpf = BpfObject::Load(options, PlainPrograms());
+  if (bpf.ok()) (*bpf)->Attach();
+  if (!bpf.ok() || !(*bpf)->attached(RS_HOOK_IRQ_ENTRY)) {
+    hooks_->Add(RefusedHooks(PlainPrograms(), bpf.ok() ? (*bpf)->hooks() : std::vector<HookInfo>(),
+                             bpf.status()));
+    return false;
+  }
+  bpf_ = *std::move(bpf);
+  plain_ = true;
+  base_ = hooks_->Add(bpf_->hooks());
+  for (size_t i = 0; i < PlainPrograms().size(); ++i) {
+    hook_ids_[PlainPrograms()[i].hook] = base_ + i;
+  }
+  plain_irqs_ = bpf_->Table<rs_plain_irq>("plain_irqs");
+  return plain_irqs_ != nullptr;
+}
+
+HookId GuestProbe::hook(rs_hook which) const { return hook_ids_.at(which); }
+
+// Queues of idle network devices have had no interrupt yet: walk the devices of this namespace and
+// give every virtqueue behind them a slot.
+void GuestProbe::FindNetQueues() {
+  rs_walk_out out;
+  if (!bpf_->Walk(RS_WALK_NETDEVS, 0, 0, &out).ok() || !out.ok) return;
+  const uint64_t head = out.object;
+  uint64_t node = out.next;
+  for (int devices = 0; devices < 4096 && node != head && node != 0; ++devices) {
+    if (!bpf_->Walk(RS_WALK_NETDEV, node, 0, &out).ok() || !out.ok) return;
+    node = out.next;
+    const std::string name(out.name, strnlen(out.name, 16));
+    const std::string driver = absl::StrCat("/sys/class/net/", name, "/device/driver");
+    char target[256];
+    const ssize_t n = readlink(driver.c_str(), target, sizeof(target));
+    if (n <= 0 || !absl::EndsWith(absl::string_view(target, n), "/virtio_net")) continue;
+    if (!bpf_->Walk(RS_WALK_VIRTNET, out.object, 0, &out).ok() || !out.ok) continue;
+    if (!bpf_->Walk(RS_WALK_VDEV, out.object, 0, &out).ok() || !out.ok) continue;
+    const uint64_t vq_head = out.object;
+    uint64_t vq = out.next;
+    for (int queues = 0; queues < RS_MAX_SLOTS && vq != vq_head && vq != 0; ++queues) {
+      if (!bpf_->Walk(RS_WALK_VQ, vq, 0, &out).ok()) return;
+      vq = out.next;
+    }
+  }
+}
+
+// A new slot knows its kernel object; its interrupt's name is what ties it to a line of
+// /proc/interrupts.
+void GuestProbe::NameNewSlots() {
+  for (uint32_t slot = 0; slot < RS_MAX_SLOTS; ++slot) {
+    const volatile rs_guest_slot& s = slots_[slot];
+    if (!s.in_use) break;  // given out in order
+    if (named_[slot]) continue;
+    rs_walk_out out;
+    if (!bpf_->Walk(RS_WALK_GUEST_SLOT, slot, 0, &out).ok() || !out.ok) continue;
+    const std::string vq(out.name, strnlen(out.name, sizeof(out.name)));
+    rs_walk_out device;
+    if (!bpf_->Walk(RS_WALK_VDEV, out.value[RS_V_VDEV], 0, &device).ok() || !device.ok) continue;
+    slot_of_name_[absl::StrCat("virtio", device.value[RS_V_INDEX], "-", vq)] =
+        static_cast<int>(slot);
+    named_[slot] = true;
+  }
+}
+
+void GuestProbe::ReadDevice(const std::string& virtio_device) {
+  Device& device = devices_[virtio_device];
+  const std::string path = "/sys/bus/virtio/devices/" + virtio_device;
+  const std::vector<std::string> netdevs = ListDirectory(path + "/net");
+  device.netdev = netdevs.empty() ? "" : netdevs.front();
+  char* real = realpath(path.c_str(), nullptr);
+  if (real != nullptr) {
+    device.pci_path = real;
+    device.pci_path.resize(device.pci_path.rfind('/'));
+    free(real);
+  }
+}
+
+void GuestProbe::UpdateQueue(const ProcInterrupt& irq, int64_t now_mono_ns) {
+  QueueInfo info{.mono_ns = now_mono_ns, .kind = QueueKind::kGuest};
+  std::string vq;
+  std::string virtio_device;
+  if (!SplitIrqName(irq.name, &virtio_device, &vq)) return;
+  if (!devices_.contains(virtio_device)) ReadDevice(virtio_device);
+  const Device& device = devices_[virtio_device];
+  Queue& queue = queues_[irq.name];
+  queue.net = !device.netdev.empty();
+  queue.irq = irq.irq;
+  const auto slot = slot_of_name_.find(irq.name);
+  if (slot != slot_of_name_.end()) queue.slot = slot->second;
+  const std::string affinity =
+      ReadText(absl::StrCat("/proc/irq/", irq.irq, "/effective_affinity_list"));
+  if (affinity != queue.affinity || !queue.msi.known) {
+    const MsiMessage now = ReadMsiMessage(device.pci_path, irq.irq);
+    if (queue.msi.known && now.known && !(now == queue.msi)) ++queue.epoch;
+    if (now.known) queue.msi = now;
+    queue.affinity = affinity;
+  }
+  info.device = queue.net ? device.netdev : virtio_device;
+  info.queue = QueueName(vq, queue.net);
+  info.irq_name = irq.name;
+  info.irq = irq.irq;
+  info.msi = queue.msi;
+  info.epoch = queue.epoch;
+  uint64_t incarnation = 0;
+  if (queue.slot >= 0) {
+    const rs_guest_slot& s = slots_[queue.slot];
+    info.ring_size = s.id.size;
+    info.ring_address = s.id.ring_dma;
+    info.packed = s.id.size == 0;
+    incarnation = s.id.object ^ s.id.ring_dma;
+  }
+  queue.id = registry_->Update(irq.name, incarnation, std::move(info));
+  if (queue.slot >= 0) queue_of_slot_[queue.slot] = queue.id;
+}
+
+void GuestProbe::Discover(int64_t now_mono_ns) {
+  if (slots_ != nullptr) {
+    FindNetQueues();
+    NameNewSlots();
+  }
+  devices_.clear();  // a device may have been renamed
+  for (const ProcInterrupt& irq : ParseProcInterrupts(ReadText("/proc/interrupts", 16u << 20))) {
+    if (absl::StartsWith(irq.name, "virtio")) UpdateQueue(irq, now_mono_ns);
+  }
+  SetDetail(detail_);
+}
+
+void GuestProbe::CountSlot(const Queue& queue, std::vector<Reading>* readings) const {
+  static const rs_guest_slot kUnseen{};  // no hit yet: an observed zero
+  const volatile rs_guest_slot& s = queue.slot < 0 ? kUnseen : slots_[queue.slot];
+  const HookId entry = hook(RS_HOOK_IRQ_ENTRY);
+  const HookId exit = hook(RS_HOOK_IRQ_EXIT);
+  // Downstream first: polls, then outcomes, then interrupts.
+  if (queue.net && bpf_->attached(RS_HOOK_NAPI)) {
+    const HookId napi = hook(RS_HOOK_NAPI);
+    readings->push_back({queue.id, Count::kGuestPackets, napi, s.packets});
+    readings->push_back({queue.id, Count::kGuestNapiSoftirq, napi, s.softirq});
+    readings->push_back({queue.id, Count::kGuestNapiBusy, napi, s.busy});
+    readings->push_back({queue.id, Count::kGuestNapiThread, napi, s.thread});
+    readings->push_back({queue.id, Count::kGuestNapiNetpoll, napi, s.netpoll});
+  }
+  readings->push_back({queue.id, Count::kGuestNone, exit, s.none});
+  readings->push_back({queue.id, Count::kGuestHandled, exit, s.handled});
+  readings->push_back({queue.id, Count::kGuestIrq, entry, s.irqs});
+}
+
+void GuestProbe::ReadCounters(std::vector<Reading>* readings) const {
+  for (const auto& [name, queue] : queues_) {
+    if (slots_ != nullptr) {
+      CountSlot(queue, readings);
+    } else if (plain_irqs_ != nullptr && queue.irq < RS_MAX_IRQS) {
+      const volatile rs_plain_irq& p = plain_irqs_[queue.irq];
+      readings->push_back({queue.id, Count::kGuestNone, hook(RS_HOOK_IRQ_EXIT), p.none});
+      readings->push_back({queue.id, Count::kGuestHandled, hook(RS_HOOK_IRQ_EXIT), p.handled});
+      readings->push_back({queue.id, Count::kGuestIrq, hook(RS_HOOK_IRQ_ENTRY), p.irqs});
+    }
+  }
+}
+
+void GuestProbe::Between(std::vector<Sample>* samples, std::vector<GaugeSample>* gauges) {
+  for (auto& [name, queue] : queues_) {
+    rs_walk_out out;
+    if (slots_ == nullptr || queue.slot < 0) continue;
+    if (!bpf_->Walk(RS_WALK_GUEST_SLOT, queue.slot, 0, &out).ok() || !out.ok) continue;
+    const std::pair<Gauge, rs_walk_value> kGaugeValues[] = {
+        {Gauge::kPosition, RS_V_POS},          {Gauge::kUsed, RS_V_USED},
+        {Gauge::kLastUsed, RS_V_LAST_USED},    {Gauge::kAvail, RS_V_AVAIL},
+        {Gauge::kUsedEvent, RS_V_USED_EVENT},  {Gauge::kAvailFlags, RS_V_FLAGS},
+        {Gauge::kFlagsShadow, RS_V_FLAGS_SHADOW}, {Gauge::kNumFree, RS_V_NUM_FREE}};
+    for (const auto& [gauge, value] : kGaugeValues) {
+      gauges->push_back({queue.id, gauge, out.value[value]});
+    }
+    // Consumed = published minus the backlog; both 16-bit indices were read at this instant.
+    const uint64_t backlog =
+        static_cast<uint16_t>(out.value[RS_V_USED] - out.value[RS_V_LAST_USED]);
+    if (out.value[RS_V_POS] >= backlog) {
+      const uint64_t consumed = out.value[RS_V_POS] - backlog;
+      samples->push_back({queue.id, Count::kGuestUsed, walk_hook_, consumed, consumed});
+    }
+  }
+  for (const ProcInterrupt& irq : ParseProcInterrupts(ReadText("/proc/interrupts", 16u << 20))) {
+    const auto queue = queues_.find(irq.name);
+    if (queue == queues_.end()) continue;
+    samples->push_back(
+        {queue->second.id, Count::kGuestProcIrq, proc_hook_, irq.count, irq.count});
+  }
+}
+
+void GuestProbe::ReadHooks(std::vector<HookSample>* hooks) const {
+  if (bpf_ == nullptr) return;
+  for (size_t i = 0; i < bpf_->hooks().size(); ++i) {
+    HookSample sample = bpf_->ReadHook(i);
+    sample.hook = base_ + i;
+    hooks->push_back(sample);
+  }
+}
+
+void GuestProbe::Drain(std::vector<Mark>* marks, std::vector<Event>* events) {
+  if (slots_ == nullptr) return;
+  const auto on_mark = [&](const void* data, size_t size) {
+    rs_mark m;
+    if (size < sizeof(m)) return;
+    std::memcpy(&m, data, sizeof(m));
+    if (m.slot >= RS_MAX_SLOTS || queue_of_slot_[m.slot] == QueueId{}) return;
+    Mark mark{.queue = queue_of_slot_[m.slot], .domain = Domain::kIrq, .cpu = m.cpu};
+    mark.mono_ns = static_cast<int64_t>(m.mono_ns);
+    mark.prev = m.prev;
+    mark.pos = m.pos;
+    mark.counts = {{Count::kGuestIrq, hook(RS_HOOK_IRQ_ENTRY), m.count[0]},
+                   {Count::kGuestHandled, hook(RS_HOOK_IRQ_EXIT), m.count[1]},
+                   {Count::kGuestNone, hook(RS_HOOK_IRQ_EXIT), m.count[2]}};
+    marks->push_back(std::move(mark));
+  };
+  const auto on_event = [&](const void* data, size_t size) {
+    rs_event e;
+    if (size < sizeof(e)) return;
+    std::memcpy(&e, data, sizeof(e));
+    if (e.slot >= RS_MAX_SLOTS || queue_of_slot_[e.slot] == QueueId{}) return;
+    events->push_back(Event{.mono_ns = static_cast<int64_t>(e.mono_ns),
+                            .pos = e.pos,
+                            .queue = queue_of_slot_[e.slot],
+                            .kind = e.kind,
+                            .cpu = e.cpu,
+                            .number = e.number});
+  };
+  if (marks_ == nullptr) marks_ = Ring::Open(bpf_->MapFd("marks"));
+  if (events_ == nullptr) events_ = Ring::Open(bpf_->MapFd("events"));
+  if (marks_ != nullptr) marks_->Drain(on_mark);
+  if (events_ != nullptr) events_->Drain(on_event);
+}
+
+void GuestProbe::SetDetail(const std::vector<std::string>& queues) {
+  detail_ = queues;
+  if (slots_ == nullptr) return;
+  for (const auto& [name, queue] : queues_) {
+    const QueueInfo* info = registry_->Find(queue.id);
+    if (queue.slot < 0 || info == nullptr) continue;
+    const std::string shown = info->device + "/" + info->queue;
+    const bool wanted = std::any_of(detail_.begin(), detail_.end(), [&](const std::string& wish) {
+      return wish == "all" || wish == shown || absl::EndsWith(wish, "/" + shown);
+    });
+    slots_[queue.slot].detail = wanted ? 1 : 0;
+  }
+}
+
+}  // namespace ringside

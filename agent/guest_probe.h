@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+// Guest side: every virtio queue of this kernel that has an interrupt of its own.
+#ifndef RINGSIDE_AGENT_GUEST_PROBE_H_
+#define RINGSIDE_AGENT_GUEST_PROBE_H_
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "agent/bpf_object.h"
+#include "agent/kernel_files.h"
+#include "agent/probe.h"
+#include "agent/ring.h"
+
+namespace ringside {
+
+class GuestProbe : public Probe {
+ public:
+  // Tries the BTF programs, then plain tracepoints; with neither it still counts from
+  // /proc/interrupts. What was refused, and why, is in `hooks`. Never fails.
+  static std::unique_ptr<GuestProbe> Start(bool use_btf, bool use_bpf, HookTable* hooks,
+                                           QueueRegistry* registry);
+
+  void Discover(int64_t now_mono_ns) override;
+  void ReadCounters(std::vector<Reading>* readings) const override;
+  void Between(std::vector<Sample>* samples, std::vector<GaugeSample>* gauges) override;
+  void ReadHooks(std::vector<HookSample>* hooks) const override;
+  void Drain(std::vector<Mark>* marks, std::vector<Event>* events) override;
+  void SetDetail(const std::vector<std::string>& queues) override;
+
+ private:
+  struct Queue {
+    QueueId id{};
+    int irq = -1;
+    int slot = -1;          // in guest_slots; -1: never seen by BPF
+    bool net = false;       // has NAPI
+    std::string affinity;   // effective; a change means a new MSI message
+    MsiMessage msi;
+    uint32_t epoch = 0;
+    std::string device_path;  // PCI device in sysfs
+    bool gone = false;      // the kernel object behind the slot changed
+  };
+  GuestProbe(HookTable* hooks, QueueRegistry* registry);
+
+  bool StartBtf();
+  bool StartPlain();
+  void FindNetQueues();
+  void NameNewSlots();
+  void ReadDevice(const std::string& virtio_device);
+  void UpdateQueue(const ProcInterrupt& irq, int64_t now_mono_ns);
+  void CountSlot(const Queue& queue, std::vector<Reading>* readings) const;
+  HookId hook(rs_hook which) const;
+
+  HookTable* const hooks_;
+  QueueRegistry* const registry_;
+  std::unique_ptr<BpfObject> bpf_;  // null: rung 0
+  bool plain_ = false;
+  HookId base_{};                   // id of the object's first hook
+  std::map<int, HookId> hook_ids_;  // rs_hook -> id
+  HookId walk_hook_{};
+  HookId proc_hook_{};
+  rs_guest_slot* slots_ = nullptr;
+  const rs_plain_irq* plain_irqs_ = nullptr;
+  std::unique_ptr<Ring> marks_;
+  std::unique_ptr<Ring> events_;
+  std::map<std::string, int> slot_of_name_;   // "virtio0-input.0" -> slot
+  std::vector<bool> named_;                   // by slot
+  std::map<std::string, Queue> queues_;       // by interrupt name
+  std::vector<QueueId> queue_of_slot_;
+  struct Device {
+    std::string netdev;
+    std::string pci_path;
+  };
+  std::map<std::string, Device> devices_;     // by "virtio0"
+  std::vector<std::string> detail_;
+};
+
+}  // namespace ringside
+
+#endif  // RINGSIDE_AGENT_GUEST_PROBE_H_

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+// HostProbe's readings: from slots to counts, gauges and marks.
+#include "agent/host_probe.h"
+
+namespace ringside {
+
+void HostProbe::ReadTun(const Queue& queue, std::vector<Reading>* readings) const {
+  uint64_t offered = 0;
+  uint64_t enqueued = 0;
+  uint64_t dropped = 0;
+  for (uint32_t cpu = 0; cpu < cpus_; ++cpu) {
+    const volatile rs_tun_cell& cell = tun_cells_[cpu * RS_MAX_SLOTS + queue.tun];
+    offered += cell.offered;
+    enqueued += cell.enqueued;
+    dropped += cell.dropped + cell.unknown;
+  }
+  readings->push_back({queue.id, Count::kTunDropped, hook(RS_HOOK_TUN_EXIT), dropped});
+  readings->push_back({queue.id, Count::kTunEnqueued, hook(RS_HOOK_TUN_EXIT), enqueued});
+  readings->push_back({queue.id, Count::kTunOffered, hook(RS_HOOK_TUN_ENTRY), offered});
+}
+
+void HostProbe::ReadVhost(const Queue& queue, std::vector<Reading>* readings) const {
+  const volatile rs_vhost_slot& v = vhosts_[queue.vhost];
+  const HookId exit = hook(RS_HOOK_VHOST_EXIT);
+  readings->push_back({queue.id, Count::kVhostUnwoken, exit, v.unwoken});
+  readings->push_back({queue.id, Count::kVhostMasked, exit, v.masked});
+  readings->push_back({queue.id, Count::kVhostUnwired, exit, v.unwired});
+  readings->push_back({queue.id, Count::kVhostSuppressed, exit, v.suppressed});
+  readings->push_back({queue.id, Count::kVhostSignalled, exit, v.signalled});
+  readings->push_back({queue.id, Count::kVhostUsed, exit, v.pos});
+  readings->push_back({queue.id, Count::kVhostBatches, hook(RS_HOOK_VHOST_ENTRY), v.batches});
+}
+
+void HostProbe::ReadRoute(const Queue& queue, std::vector<Reading>* readings) const {
+  const volatile rs_route_slot& r = routes_[queue.route];
+  const auto add = [&](Count count, rs_hook which, uint64_t value) {
+    if (has(which)) readings->push_back({queue.id, count, hook(which), value});
+  };
+  // Downstream first; each stage only where its hook is there: never observed is not zero.
+  add(Count::kKvmTaken, RS_HOOK_INJ_VIRQ, r.taken);
+  add(Count::kKvmMerged, RS_HOOK_ACCEPT, r.merged_seen + r.slow_merged);
+  add(Count::kKvmBlind, RS_HOOK_ACCEPT, r.merge_blind);
+  add(Count::kKvmRejected, RS_HOOK_INATOMIC_EXIT, r.rejected + r.slow_rejected);
+  add(Count::kKvmInjected, RS_HOOK_INATOMIC_EXIT, r.injected + r.slow_injected);
+  add(Count::kKvmSlowpath, RS_HOOK_INATOMIC_EXIT, r.slowpath);
+  add(Count::kIrqfdWoken, RS_HOOK_WOKEN_FENTRY, r.woken_fentry);
+  add(Count::kIrqfdWoken, RS_HOOK_WOKEN_KPROBE, r.woken_kprobe);
+  add(Count::kEventfdOther, RS_HOOK_EVENTFD_SIGNAL, r.signalled_in);
+  add(Count::kEventfdWritten, RS_HOOK_EVENTFD_WRITE, r.written);
+}
+
+// Tracepoints: attempts and acceptances of a message; what no APIC took was rejected.
+void HostProbe::ReadMessages(const Queue& queue, std::vector<Reading>* readings) const {
+  const volatile rs_route_slot& r = routes_[queue.route];
+  const uint64_t injected = r.slow_injected;
+  const uint64_t attempts = r.signalled_in;
+  readings->push_back({queue.id, Count::kKvmInjected, hook(RS_HOOK_APIC_ACCEPT), injected});
+  readings->push_back({queue.id, Count::kKvmRejected, hook(RS_HOOK_MSI_SET_IRQ),
+                       attempts > injected ? attempts - injected : 0});
+}
+
+void HostProbe::ReadCounters(std::vector<Reading>* readings) const {
+  for (const auto& [object, queue] : queues_) {
+    if (!functions_) {
+      ReadMessages(queue, readings);
+      continue;
+    }
+    if (queue.route >= 0) ReadRoute(queue, readings);
+    if (queue.vhost >= 0 && has(RS_HOOK_VHOST_ENTRY)) ReadVhost(queue, readings);
+    if (queue.tun >= 0 && has(RS_HOOK_TUN_ENTRY)) ReadTun(queue, readings);
+  }
+}
+
+void HostProbe::Between(std::vector<Sample>*, std::vector<GaugeSample>* gauges) {
+  if (!functions_) return;
+  for (const auto& [object, queue] : queues_) {
+    if (queue.vhost < 0) continue;
+    rs_walk_out out;
+    if (!bpf_->Walk(RS_WALK_VHOST, vhosts_[queue.vhost].id.object, 0, &out).ok() || !out.ok) {
+      continue;
+    }
+    const std::pair<Gauge, rs_walk_value> kGaugeValues[] = {
+        {Gauge::kPosition, RS_V_POS},        {Gauge::kUsed, RS_V_USED},
+        {Gauge::kSignalledUsed, RS_V_LAST_USED}, {Gauge::kAvail, RS_V_AVAIL},
+        {Gauge::kAvailSeen, RS_V_AVAIL_SEEN},    {Gauge::kBackend, RS_V_BACKEND}};
+    for (const auto& [gauge, value] : kGaugeValues) {
+      gauges->push_back({queue.id, gauge, out.value[value]});
+    }
+    gauges->push_back({queue.id, Gauge::kJumps, vhosts_[queue.vhost].jumps});
+    if (queue.tun_priv == 0) continue;
+    if (bpf_->Walk(RS_WALK_TUN, queue.tun_priv, queue.tun_queue, &out).ok() && out.ok) {
+      gauges->push_back({queue.id, Gauge::kTunFull, out.value[RS_V_FULL]});
+    }
+  }
+}
+
+void HostProbe::OnMark(const rs_mark& m, std::vector<Mark>* marks) const {
+  Mark mark{.cpu = m.cpu, .epoch = m.epoch, .mono_ns = static_cast<int64_t>(m.mono_ns)};
+  mark.prev = m.prev;
+  mark.pos = m.pos;
+  if (m.domain == RS_DOMAIN_VHOST) {
+    const HookId exit = hook(RS_HOOK_VHOST_EXIT);
+    mark.queue = queue_of_vhost_[m.slot];
+    mark.domain = Domain::kVhost;
+    mark.counts = {{Count::kVhostBatches, hook(RS_HOOK_VHOST_ENTRY), m.count[0]},
+                   {Count::kVhostSignalled, exit, m.count[1]},
+                   {Count::kVhostSuppressed, exit, m.count[2]},
+                   {Count::kVhostUnwired, exit, m.count[3]},
+                   {Count::kVhostMasked, exit, m.count[4]},
+                   {Count::kVhostUnwoken, exit, m.count[5]}};
+  } else if (m.domain == RS_DOMAIN_ROUTE) {
+    const HookId exit = hook(RS_HOOK_INATOMIC_EXIT);
+    mark.queue = queue_of_route_[m.slot];
+    mark.domain = Domain::kRoute;
+    if (has(RS_HOOK_WOKEN_FENTRY)) {
+      mark.counts.push_back({Count::kIrqfdWoken, hook(RS_HOOK_WOKEN_FENTRY), m.count[0]});
+    }
+    if (has(RS_HOOK_WOKEN_KPROBE)) {
+      mark.counts.push_back({Count::kIrqfdWoken, hook(RS_HOOK_WOKEN_KPROBE), m.count[1]});
+    }
+    mark.counts.push_back({Count::kKvmInjected, exit, m.count[2]});
+    mark.counts.push_back({Count::kKvmRejected, exit, m.count[3]});
+    mark.counts.push_back({Count::kKvmSlowpath, exit, m.count[4]});
+    if (has(RS_HOOK_ACCEPT)) {
+      mark.counts.push_back({Count::kKvmMerged, hook(RS_HOOK_ACCEPT), m.count[5]});
+      mark.counts.push_back({Count::kKvmBlind, hook(RS_HOOK_ACCEPT), m.count[6]});
+    }
+  }
+  if (mark.queue != QueueId{}) marks->push_back(std::move(mark));
+}
+
+}  // namespace ringside

@@ -1,0 +1,314 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/host_probe.h"
+
+#include <sys/random.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "agent/bpf_config.h"
+#include "agent/embedded.h"
+
+namespace ringside {
+namespace {
+
+// Exits before entries: an exit whose entry was not seen is ignored, an entry whose exit is not
+// yet hooked would be counted without an outcome.
+const std::vector<ProgramSpec>& FunctionPrograms() {
+  constexpr Rung kF = Rung::kFentry;
+  static const std::vector<ProgramSpec> specs = {
+      {"host_walk", RS_HOOKS, "gauges", "bpf_prog_test_run", Rung::kTpBtf, "walk"},
+      {"host_inj_virq", RS_HOOK_INJ_VIRQ, "kvm.taken", "kvm:kvm_inj_virq", Rung::kTpBtf, "taken"},
+      {"host_accept", RS_HOOK_ACCEPT, "kvm.merged", "__apic_accept_irq", kF, "accept"},
+      {"host_set_irq_exit", RS_HOOK_SET_IRQ_EXIT, "kvm.slowpath", "kvm_set_irq", kF, "slow"},
+      {"host_set_irq_entry", RS_HOOK_SET_IRQ_ENTRY, "kvm.slowpath", "kvm_set_irq", kF, "slow"},
+      {"host_inatomic_exit", RS_HOOK_INATOMIC_EXIT, "kvm.injected", "kvm_arch_set_irq_inatomic",
+       kF, "inatomic"},
+      {"host_inatomic_entry", RS_HOOK_INATOMIC_ENTRY, "kvm.injected", "kvm_arch_set_irq_inatomic",
+       kF, "inatomic"},
+      {"host_woken_fentry", RS_HOOK_WOKEN_FENTRY, "irqfd.woken", "irqfd_wakeup", kF, "woken"},
+      {"host_woken_kprobe", RS_HOOK_WOKEN_KPROBE, "irqfd.woken", "irqfd_wakeup", Rung::kKprobe,
+       "woken_kprobe"},
+      {"host_eventfd_write", RS_HOOK_EVENTFD_WRITE, "eventfd.written", "eventfd_write", kF,
+       "eventfd_write"},
+      {"host_eventfd_signal", RS_HOOK_EVENTFD_SIGNAL, "vhost.signalled", "eventfd_signal_mask", kF,
+       "vhost"},
+      {"host_vhost_n_exit", RS_HOOK_VHOST_EXIT, "vhost.batches", "vhost_add_used_and_signal_n", kF,
+       "vhost"},
+      {"host_vhost_1_exit", RS_HOOK_VHOST_EXIT, "vhost.batches", "vhost_add_used_and_signal", kF,
+       "vhost"},
+      {"host_vhost_n_entry", RS_HOOK_VHOST_ENTRY, "vhost.batches", "vhost_add_used_and_signal_n",
+       kF, "vhost"},
+      {"host_vhost_1_entry", RS_HOOK_VHOST_ENTRY, "vhost.batches", "vhost_add_used_and_signal", kF,
+       "vhost"},
+      {"host_tun_exit", RS_HOOK_TUN_EXIT, "tun.dropped", "tun_net_xmit", kF, "tun"},
+      {"host_tun_entry", RS_HOOK_TUN_ENTRY, "tun.offered", "tun_net_xmit", kF, "tun"},
+  };
+  return specs;
+}
+
+const std::vector<ProgramSpec>& MessagePrograms() {
+  static const std::vector<ProgramSpec> specs = {
+      {"msi_accept", RS_HOOK_APIC_ACCEPT, "kvm.injected", "kvm:kvm_apic_accept_irq", Rung::kTpBtf,
+       "msi"},
+      {"msi_set_irq", RS_HOOK_MSI_SET_IRQ, "kvm.injected", "kvm:kvm_msi_set_irq", Rung::kTpBtf,
+       "msi"},
+  };
+  return specs;
+}
+
+bool AnyAttached(const BpfObject& bpf, const std::vector<ProgramSpec>& specs) {
+  return std::any_of(specs.begin(), specs.end(), [&](const ProgramSpec& spec) {
+    return spec.hook != RS_HOOKS && spec.hook != RS_HOOK_INJ_VIRQ && bpf.attached(spec.hook);
+  });
+}
+
+uint64_t Mix(uint64_t x) {
+  x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9ull;
+  x = (x ^ (x >> 27)) * 0x94d049bb133111ebull;
+  return x ^ (x >> 31);
+}
+
+}  // namespace
+
+HostProbe::HostProbe(HookTable* hooks, QueueRegistry* registry)
+    : hooks_(hooks),
+      registry_(registry),
+      cpus_(PossibleCpus()),
+      queue_of_vhost_(RS_MAX_SLOTS),
+      queue_of_route_(RS_MAX_SLOTS) {
+  if (getrandom(salt_, sizeof(salt_), 0) != sizeof(salt_)) salt_[0] = salt_[1] = 0;
+}
+
+std::unique_ptr<HostProbe> HostProbe::Start(HookTable* hooks, QueueRegistry* registry) {
+  std::unique_ptr<HostProbe> probe(new HostProbe(hooks, registry));
+  if (probe->StartFunctions() || probe->StartTracepoints()) return probe;
+  return nullptr;
+}
+
+bool HostProbe::StartFunctions() {
+  BpfObject::Options options{.name = "host", .begin = ringside_bpf_host_begin};
+  options.end = ringside_bpf_host_end;
+  options.config = MakeBpfConfig();
+  options.map_sizes = {{"hook_cells", cpus_ * RS_HOOKS}, {"tun_cells", cpus_ * RS_MAX_SLOTS}};
+  auto bpf = BpfObject::Load(options, FunctionPrograms());
+  for (const char* list : {"free_vhost", "free_route", "free_tun"}) {
+    if (bpf.ok()) {
+      if (absl::Status filled = (*bpf)->FillFreeList(list, RS_MAX_SLOTS); !filled.ok()) bpf = filled;
+    }
+  }
+  if (bpf.ok()) (*bpf)->Attach();
+  if (!bpf.ok() || !AnyAttached(**bpf, FunctionPrograms())) {
+    hooks_->Add(RefusedHooks(FunctionPrograms(),
+                             bpf.ok() ? (*bpf)->hooks() : std::vector<HookInfo>(), bpf.status()));
+    return false;
+  }
+  bpf_ = *std::move(bpf);
+  functions_ = true;
+  base_ = hooks_->Add(bpf_->hooks());
+  for (size_t i = 0; i < FunctionPrograms().size(); ++i) {
+    hook_ids_[FunctionPrograms()[i].hook] = base_ + i;
+  }
+  vhosts_ = bpf_->Table<rs_vhost_slot>("vhost_slots");
+  routes_ = bpf_->Table<rs_route_slot>("route_slots");
+  tuns_ = bpf_->Table<rs_tun_slot>("tun_slots");
+  tun_cells_ = bpf_->Table<rs_tun_cell>("tun_cells");
+  return vhosts_ != nullptr && routes_ != nullptr && tuns_ != nullptr && tun_cells_ != nullptr;
+}
+
+bool HostProbe::StartTracepoints() {
+  BpfObject::Options options{.name = "msi", .begin = ringside_bpf_msi_begin};
+  options.end = ringside_bpf_msi_end;
+  options.map_sizes = {{"hook_cells", cpus_ * RS_HOOKS}};
+  auto bpf = BpfObject::Load(options, MessagePrograms());
+  if (bpf.ok()) {
+    if (absl::Status filled = (*bpf)->FillFreeList("free_route", RS_MAX_SLOTS); !filled.ok()) {
+      bpf = filled;
+    }
+  }
+  if (bpf.ok()) (*bpf)->Attach();
+  if (!bpf.ok() || !(*bpf)->attached(RS_HOOK_MSI_SET_IRQ)) {
+    hooks_->Add(RefusedHooks(MessagePrograms(),
+                             bpf.ok() ? (*bpf)->hooks() : std::vector<HookInfo>(), bpf.status()));
+    return false;
+  }
+  bpf_ = *std::move(bpf);
+  base_ = hooks_->Add(bpf_->hooks());
+  for (size_t i = 0; i < MessagePrograms().size(); ++i) {
+    hook_ids_[MessagePrograms()[i].hook] = base_ + i;
+  }
+  routes_ = bpf_->Table<rs_route_slot>("route_slots");
+  return routes_ != nullptr;
+}
+
+HookId HostProbe::hook(rs_hook which) const { return hook_ids_.at(which); }
+
+void HostProbe::WalkTap(const std::string& tap, uint32_t ifindex, uint64_t priv) {
+  uint32_t queues = 1;
+  for (uint32_t i = 0; i < queues && i < 256; ++i) {
+    rs_walk_out tun;
+    if (!bpf_->Walk(RS_WALK_TUN, priv, i, &tun).ok() || !tun.ok) continue;
+    queues = static_cast<uint32_t>(tun.value[RS_V_QUEUES]);
+    for (const uint64_t vq : {tun.value[RS_V_VQ0], tun.value[RS_V_VQ1]}) {
+      rs_walk_out vhost;
+      if (vq == 0 || !bpf_->Walk(RS_WALK_VHOST, vq, 0, &vhost).ok() || !vhost.ok) continue;
+      const int slot = static_cast<int>(vhost.slot) - 1;
+      tap_of_vhost_[slot] = {tap, ifindex, i, priv};
+      direction_of_vhost_[slot] = static_cast<int>(vhost.value[RS_V_INDEX]);
+      vhost_mm_[slot] = vhost.next;
+    }
+  }
+}
+
+// From every tap of this network namespace to the vhost queues behind it, busy or not.
+void HostProbe::WalkTaps() {
+  rs_walk_out out;
+  if (!bpf_->Walk(RS_WALK_NETDEVS, 0, 0, &out).ok() || !out.ok) return;
+  const uint64_t head = out.object;
+  uint64_t node = out.next;
+  for (int devices = 0; devices < 65536 && node != head && node != 0; ++devices) {
+    if (!bpf_->Walk(RS_WALK_NETDEV, node, 0, &out).ok() || !out.ok) return;
+    node = out.next;
+    const std::string name(out.name, strnlen(out.name, 16));
+    if (access(absl::StrCat("/sys/class/net/", name, "/tun_flags").c_str(), F_OK) != 0) continue;
+    WalkTap(name, static_cast<uint32_t>(out.value[RS_V_IFINDEX]), out.object);
+  }
+}
+
+int HostProbe::FindTun(uint32_t ifindex, uint32_t queue) const {
+  for (int slot = 0; slot < RS_MAX_SLOTS && tuns_[slot].in_use; ++slot) {
+    if (tuns_[slot].ifindex == ifindex && tuns_[slot].queue == queue) return slot;
+  }
+  return -1;
+}
+
+const HostProbe::Vm& HostProbe::VmOf(uint64_t mm, int pid) {
+  Vm& vm = vms_[mm];
+  if (vm.id.empty()) vm.id = absl::StrFormat("%016x", Mix(Mix(mm ^ salt_[0]) + salt_[1]));
+  if (vm.pid == 0 && pid > 0) {
+    // The kernel remembers the thread that created the VM; its group is the VMM.
+    const std::string status = ReadText(absl::StrCat("/proc/", pid, "/status"));
+    const size_t at = status.find("\nTgid:");
+    vm.pid = at == std::string::npos ? pid : atoi(status.c_str() + at + 6);
+    vm.names = ParseVmmCommandLine(ReadText(absl::StrCat("/proc/", vm.pid, "/cmdline")));
+  }
+  return vm;
+}
+
+void HostProbe::FillRoute(int slot, QueueInfo* info) {
+  const rs_route_slot& route = routes_[slot];
+  const Vm& vm = VmOf(route.mm, static_cast<int>(route.owner_tgid));
+  info->irq = static_cast<int32_t>(route.gsi);
+  info->msi = {.address = route.address, .data = route.data, .known = route.address != 0};
+  info->epoch = route.epoch;
+  info->vm_id = vm.id;
+  info->vm_name = vm.names.name;
+  info->vm_uuid = vm.names.uuid;
+  info->owner_pid = vm.pid;
+}
+
+void HostProbe::UpdateVhost(int slot, int64_t now_mono_ns) {
+  const rs_vhost_slot& vhost = vhosts_[slot];
+  Queue& queue = queues_[absl::StrCat("vhost:", slot)];
+  queue.vhost = slot;
+  QueueInfo info{.mono_ns = now_mono_ns, .kind = QueueKind::kHost};
+  if (vhost.route != 0) {
+    queue.route = static_cast<int>(vhost.route) - 1;
+    FillRoute(queue.route, &info);
+  } else if (const auto mm = vhost_mm_.find(slot); mm != vhost_mm_.end()) {
+    info.vm_id = VmOf(mm->second, 0).id;
+  }
+  info.ring_size = vhost.id.size;
+  info.ring_address = vhost.id.ring;
+  const auto tap = tap_of_vhost_.find(slot);
+  if (tap == tap_of_vhost_.end()) {
+    // Its tap is in another network namespace, or it has none (vsock, scsi).
+    info.device = absl::StrCat("vhost-", info.owner_pid);
+    info.queue = absl::StrCat("vq", slot);
+  } else {
+    const bool tx = direction_of_vhost_[slot] == 1;
+    info.device = tap->second.tap;
+    info.queue = absl::StrCat(tx ? "tx" : "rx", tap->second.queue);
+    queue.tun_priv = tx ? 0 : tap->second.priv;
+    queue.tun_queue = tap->second.queue;
+    queue.tun = tx ? -1 : FindTun(tap->second.ifindex, tap->second.queue);
+  }
+  queue.id = registry_->Update(absl::StrCat("vhost:", slot), vhost.id.ring, std::move(info));
+  queue_of_vhost_[slot] = queue.id;
+  if (queue.route >= 0) queue_of_route_[queue.route] = queue.id;
+}
+
+void HostProbe::UpdateRoute(int slot, int64_t now_mono_ns) {
+  const rs_route_slot& route = routes_[slot];
+  if (route.vhost != 0) {
+    queues_.erase(absl::StrCat("route:", slot));  // became a vhost queue's
+    return;
+  }
+  Queue& queue = queues_[absl::StrCat("route:", slot)];
+  queue.route = slot;
+  QueueInfo info{.mono_ns = now_mono_ns, .kind = QueueKind::kRoute};
+  FillRoute(slot, &info);
+  info.device = absl::StrCat("kvm-", info.owner_pid);
+  info.queue = functions_ ? absl::StrCat("gsi", route.gsi)
+                          : absl::StrFormat("msi-%08x-%04x", route.address, route.data);
+  queue.id = registry_->Update(absl::StrCat("route:", slot), route.kvm, std::move(info));
+  queue_of_route_[slot] = queue.id;
+}
+
+// A tap queue with traffic but without vhost (QEMU reads it itself, or another program).
+void HostProbe::UpdateTap(int slot, int64_t now_mono_ns) {
+  const rs_tun_slot& tun = tuns_[slot];
+  const std::string object = absl::StrCat("tun:", slot);
+  const bool joined = std::any_of(queues_.begin(), queues_.end(), [slot](const auto& entry) {
+    return entry.second.vhost >= 0 && entry.second.tun == slot;
+  });
+  if (joined) {
+    queues_.erase(object);
+    return;
+  }
+  const std::vector<std::string> netdevs = ListDirectory("/sys/class/net");
+  const auto name = std::find_if(netdevs.begin(), netdevs.end(), [&](const std::string& device) {
+    return ReadText("/sys/class/net/" + device + "/ifindex") == std::to_string(tun.ifindex);
+  });
+  Queue& queue = queues_[object];
+  queue.tun = slot;
+  QueueInfo info{.mono_ns = now_mono_ns, .kind = QueueKind::kHost};
+  info.device = name == netdevs.end() ? absl::StrCat("if", tun.ifindex) : *name;
+  info.queue = absl::StrCat("rx", tun.queue);
+  queue.id = registry_->Update(object, tun.ifindex, std::move(info));
+}
+
+void HostProbe::Discover(int64_t now_mono_ns) {
+  if (functions_) {
+    tap_of_vhost_.clear();
+    WalkTaps();
+    for (int i = 0; i < RS_MAX_SLOTS && vhosts_[i].in_use; ++i) UpdateVhost(i, now_mono_ns);
+    for (int i = 0; i < RS_MAX_SLOTS && tuns_[i].in_use; ++i) UpdateTap(i, now_mono_ns);
+  }
+  for (int i = 0; i < RS_MAX_SLOTS && routes_[i].in_use; ++i) UpdateRoute(i, now_mono_ns);
+}
+
+void HostProbe::Drain(std::vector<Mark>* marks, std::vector<Event>*) {
+  if (!functions_) return;
+  if (marks_ == nullptr) marks_ = Ring::Open(bpf_->MapFd("marks"));
+  if (marks_ == nullptr) return;
+  marks_->Drain([&](const void* data, size_t size) {
+    rs_mark m;
+    if (size < sizeof(m)) return;
+    std::memcpy(&m, data, sizeof(m));
+    if (m.slot < RS_MAX_SLOTS) OnMark(m, marks);
+  });
+}
+
+void HostProbe::ReadHooks(std::vector<HookSample>* hooks) const {
+  for (size_t i = 0; i < bpf_->hooks().size(); ++i) {
+    HookSample sample = bpf_->ReadHook(i);
+    sample.hook = base_ + i;
+    hooks->push_back(sample);
+  }
+}
+
+}  // namespace ringside

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+// Host side: tap queues, vhost queues and irqfd routes of every VM on this kernel, joined by pointer.
+#ifndef RINGSIDE_AGENT_HOST_PROBE_H_
+#define RINGSIDE_AGENT_HOST_PROBE_H_
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "agent/bpf_object.h"
+#include "agent/kernel_files.h"
+#include "agent/probe.h"
+#include "agent/ring.h"
+
+namespace ringside {
+
+class HostProbe : public Probe {
+ public:
+  // Tries function hooks; where the kernel refuses them all, KVM's tracepoints. Null if neither can
+  // be had; what was refused, and why, is in `hooks` either way.
+  static std::unique_ptr<HostProbe> Start(HookTable* hooks, QueueRegistry* registry);
+
+  void Discover(int64_t now_mono_ns) override;
+  void ReadCounters(std::vector<Reading>* readings) const override;
+  void Between(std::vector<Sample>* samples, std::vector<GaugeSample>* gauges) override;
+  void ReadHooks(std::vector<HookSample>* hooks) const override;
+  void Drain(std::vector<Mark>* marks, std::vector<Event>* events) override;
+  void SetDetail(const std::vector<std::string>&) override {}  // no host details yet
+
+ private:
+  // A queue as people see it: what is joined of tap queue, vhost queue and route. -1: not there.
+  struct Queue {
+    QueueId id{};
+    int tun = -1;
+    int vhost = -1;
+    int route = -1;
+    uint64_t tun_priv = 0;  // for the tap ring's gauge
+    uint32_t tun_queue = 0;
+  };
+  struct TapQueue {
+    std::string tap;
+    uint32_t ifindex = 0;
+    uint32_t queue = 0;
+    uint64_t priv = 0;
+  };
+  struct Vm {
+    std::string id;
+    VmmNames names;
+    int pid = 0;
+  };
+
+  HostProbe(HookTable* hooks, QueueRegistry* registry);
+  bool StartFunctions();
+  bool StartTracepoints();
+  void WalkTaps();
+  void WalkTap(const std::string& tap, uint32_t ifindex, uint64_t priv);
+  void UpdateVhost(int slot, int64_t now_mono_ns);
+  void UpdateRoute(int slot, int64_t now_mono_ns);
+  void UpdateTap(int slot, int64_t now_mono_ns);
+  int FindTun(uint32_t ifindex, uint32_t queue) const;
+  const Vm& VmOf(uint64_t mm, int pid);
+  void FillRoute(int slot, QueueInfo* info);
+  void ReadTun(const Queue& queue, std::vector<Reading>* readings) const;
+  void ReadVhost(const Queue& queue, std::vector<Reading>* readings) const;
+  void ReadRoute(const Queue& queue, std::vector<Reading>* readings) const;
+  void ReadMessages(const Queue& queue, std::vector<Reading>* readings) const;
+  void OnMark(const rs_mark& m, std::vector<Mark>* marks) const;
+  bool has(rs_hook which) const { return bpf_->attached(which); }
+  HookId hook(rs_hook which) const;
+
+  HookTable* const hooks_;
+  QueueRegistry* const registry_;
+  std::unique_ptr<BpfObject> bpf_;
+  bool functions_ = false;
+  HookId base_{};
+  std::map<int, HookId> hook_ids_;
+  const rs_vhost_slot* vhosts_ = nullptr;
+  const rs_route_slot* routes_ = nullptr;
+  const rs_tun_slot* tuns_ = nullptr;
+  const rs_tun_cell* tun_cells_ = nullptr;
+  uint32_t cpus_ = 1;
+  uint64_t salt_[2];  // of hashed kernel pointers; new for every agent
+  std::unique_ptr<Ring> marks_;
+  std::map<std::string, Queue> queues_;        // by object: "vhost:3", "route:5", "tun:2"
+  std::map<int, TapQueue> tap_of_vhost_;       // by vhost slot
+  std::map<int, int> direction_of_vhost_;      // 0 rx, 1 tx
+  std::map<uint64_t, uint64_t> vhost_mm_;      // by vhost slot
+  std::map<uint64_t, Vm> vms_;                 // by mm
+  std::vector<QueueId> queue_of_vhost_;
+  std::vector<QueueId> queue_of_route_;
+};
+
+}  // namespace ringside
+
+#endif  // RINGSIDE_AGENT_HOST_PROBE_H_

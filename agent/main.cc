@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+// ringside-agent: watches this machine's queues and streams what it sees to a collector.
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <csignal>
+#include <iostream>
+
+#include "agent/agent.h"
+#include "agent/clocks.h"
+#include "agent/grpc_sink.h"
+
+namespace ringside {
+namespace {
+
+constexpr int kExitUsage = 2;
+constexpr int kExitFailure = 4;
+volatile std::sig_atomic_t g_stop = 0;
+
+void OnSignal(int) { g_stop = 1; }
+
+int Fail(const absl::Status& status) {
+  std::cerr << "ringside-agent: " << status.message() << "\n";
+  return kExitFailure;
+}
+
+int Run(const AgentOptions& options, const GrpcSinkOptions& sink_options) {
+  auto sink = GrpcSink::Create(sink_options);
+  if (!sink.ok()) {
+    std::cerr << "ringside-agent: " << sink.status().message() << "\n";
+    return absl::IsInvalidArgument(sink.status()) ? kExitUsage : kExitFailure;
+  }
+  auto agent = Agent::Start(options, sink->get());
+  if (!agent.ok()) return Fail(agent.status());
+  std::cerr << "ready: watching " << (*agent)->totals().queues << " queues, sending to "
+            << sink_options.address << "\n";
+  while (g_stop == 0) {
+    if (absl::Status status = (*agent)->Step(); !status.ok()) return Fail(status);
+  }
+  if (absl::Status status = (*agent)->Stop("asked to stop"); !status.ok()) return Fail(status);
+  return 0;
+}
+
+}  // namespace
+}  // namespace ringside
+
+int main(int argc, char** argv) {
+  using namespace ringside;  // NOLINT: main only
+  CLI::App app("Counts what happens to this machine's virtqueues and streams it to a collector.");
+  app.set_version_flag("--version", RINGSIDE_VERSION);
+  AgentOptions options;
+  GrpcSinkOptions sink;
+  std::string role = "auto";
+  std::string btf = "auto";
+  int interval_ms = 100;
+  app.add_option("--collector", sink.address, "HOST:PORT or unix:/path of ringside-collector")
+      ->required();
+  app.add_option("--name", options.name, "Name to show for this machine (default: its host name)");
+  app.add_option("--role", role, "auto, host or guest")
+      ->check(CLI::IsMember({"auto", "host", "guest"}));
+  app.add_option("--detail", options.detail, "Queues whose single interrupts are recorded, or all");
+  app.add_option("--interval-ms", interval_ms, "Milliseconds between snapshots")
+      ->check(CLI::Range(10, 60000));
+  app.add_option("--btf", btf, "auto, or none: act as on a kernel without type information")
+      ->check(CLI::IsMember({"auto", "none"}));
+  app.add_flag("--insecure", sink.insecure, "Send in the clear to an address beyond this machine");
+  app.footer("Exit codes: 0 asked to stop, 2 usage, 4 failure. Needs root (or CAP_BPF, CAP_PERFMON, "
+             "CAP_SYS_RESOURCE).\nExample: ringside-agent --collector 127.0.0.1:7700");
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    if (error.get_exit_code() == 0) return app.exit(error);
+    std::cerr << "ringside-agent: " << error.what() << " (see --help)\n";
+    return kExitUsage;
+  }
+  options.roles = role == "host" ? kRoleHost : role == "guest" ? kRoleGuest : 0;
+  options.use_btf = btf != "none";
+  options.snapshot_interval_ns = int64_t{interval_ms} * 1'000'000;
+  sink.read_clocks = ReadClocks;
+  struct sigaction action {};
+  action.sa_handler = OnSignal;  // without SA_RESTART: a sleep ends early
+  sigaction(SIGTERM, &action, nullptr);
+  sigaction(SIGINT, &action, nullptr);
+  signal(SIGPIPE, SIG_IGN);
+  return Run(options, sink);
+}

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+// One side's view of this kernel's queues: guest (interrupts and NAPI of virtqueues) or host (tap,
+// vhost, irqfd, KVM). The agent runs every probe it has in the same steps:
+//
+//   Discover      which queues are there now
+//   ReadCounters  every counter, first reading
+//   Between       gauges, and counts that are exact at one instant (/proc/interrupts)
+//   ReadCounters  every counter, second reading: the first's lower and upper ends are now known
+//   Drain         marks and details from the rings
+//
+// Agent thread only.
+#ifndef RINGSIDE_AGENT_PROBE_H_
+#define RINGSIDE_AGENT_PROBE_H_
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "correlate/records.h"
+#include "proto/chunk.h"
+
+namespace ringside {
+
+// One reading of one cumulative counter.
+struct Reading {
+  QueueId queue{};
+  Count count{};
+  HookId hook{};
+  uint64_t value = 0;
+};
+
+class Probe {
+ public:
+  virtual ~Probe() = default;
+  // Refreshes the list of queues; what is new or changed goes to the registry.
+  virtual void Discover(int64_t now_mono_ns) = 0;
+  // Appends the same counters in the same order until the next Discover.
+  virtual void ReadCounters(std::vector<Reading>* readings) const = 0;
+  virtual void Between(std::vector<Sample>* samples, std::vector<GaugeSample>* gauges) = 0;
+  virtual void ReadHooks(std::vector<HookSample>* hooks) const = 0;
+  virtual void Drain(std::vector<Mark>* marks, std::vector<Event>* events) = 0;
+  // Queues by name ("eth0/rx1", or "all") whose details are wanted; replaces the last wish.
+  virtual void SetDetail(const std::vector<std::string>& queues) = 0;
+};
+
+// Gives queues their ids and generations and notices when what is known of one changes.
+class QueueRegistry {
+ public:
+  // `object` identifies the queue for its probe. `incarnation` tells two objects under one name
+  // apart (0: not known yet, joins whatever was there). Returns the queue's id.
+  QueueId Update(const std::string& object, uint64_t incarnation, QueueInfo info);
+  // Infos that are new or changed since the last call.
+  std::vector<QueueInfo> TakeChanged();
+  const QueueInfo* Find(QueueId id) const;
+  size_t size() const { return queues_.size(); }
+
+ private:
+  struct Entry {
+    uint64_t incarnation = 0;
+    QueueInfo info;
+  };
+  std::map<std::string, size_t> by_object_;
+  std::vector<Entry> queues_;  // place = id - 1
+  std::map<std::string, uint32_t> generations_;  // by shown name
+  std::vector<QueueInfo> changed_;
+};
+
+// Hook ids of one agent: each probe's hooks follow the ones before.
+class HookTable {
+ public:
+  // Appends and returns the id of the first.
+  HookId Add(std::vector<HookInfo> hooks);
+  const std::vector<HookInfo>& hooks() const { return hooks_; }
+
+ private:
+  std::vector<HookInfo> hooks_;
+};
+
+inline HookId operator+(HookId base, size_t place) {
+  return HookId{static_cast<uint32_t>(static_cast<uint32_t>(base) + place)};
+}
+
+}  // namespace ringside
+
+#endif  // RINGSIDE_AGENT_PROBE_H_
