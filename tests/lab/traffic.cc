@@ -5,6 +5,7 @@
 //   udp-recv PORT SECONDS                        receives only, never answers
 //   tcp-send IP PORT BYTES                       sends, closes, waits until the receiver has taken everything
 //   tcp-recv PORT                                takes one connection until its end
+//   queue-packets DEVICE                         sends nothing: the driver's own counts, see queue_packets.h
 // Options: --cpu N pins the process, --burst N sleeps GAP_US after every N datagrams only, --idle MS ends udp-recv
 // that long after its last datagram, --timeout S bounds waiting for a TCP peer, --busy-poll US polls on receive
 // (off by default).
@@ -34,6 +35,8 @@
 #include <string_view>
 #include <thread>
 #include <vector>
+
+#include "queue_packets.h"
 
 namespace {
 
@@ -68,7 +71,8 @@ int Usage(const char* why) {
                "usage: ringside-lab-traffic udp-send IP PORT COUNT SIZE GAP_US [FLOWS] [--burst N] [--cpu N]\n"
                "                            udp-recv PORT SECONDS [--idle MS] [--busy-poll US] [--cpu N]\n"
                "                            tcp-send IP PORT BYTES [--timeout S] [--cpu N]\n"
-               "                            tcp-recv PORT [--timeout S] [--busy-poll US] [--cpu N]\n",
+               "                            tcp-recv PORT [--timeout S] [--busy-poll US] [--cpu N]\n"
+               "                            queue-packets DEVICE\n",
                why);
   return kExitUsage;
 }
@@ -330,5 +334,6 @@ int main(int argc, char** argv) {
   if (command == "udp-recv") return UdpReceive(options);
   if (command == "tcp-send") return TcpSend(options);
   if (command == "tcp-recv") return TcpReceive(options);
+  if (command == "queue-packets" && options.positional.size() == 2) return PrintQueuePackets(options.positional[1].data());
   return Usage("unknown command");
 }

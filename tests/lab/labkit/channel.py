@@ -4,16 +4,26 @@
 Thread-safe: any thread may call run(); one reader thread takes the answers.
 """
 
-import base64
 import itertools
 import queue
+import re
 import threading
 import time
 
 from .errors import LabError
 
 
+def _escape(text):
+    return text.replace("\\", "\\\\").replace("\n", "\\n")
+
+
+def _unescape(text):
+    return re.sub(r"\\(.)", lambda m: "\n" if m[1] == "n" else m[1], text)
+
+
 class Result:
+    """output is text without trailing newlines."""
+
     def __init__(self, code, output):
         self.code = code
         self.output = output
@@ -43,13 +53,13 @@ class Channel:
             pass  # QEMU is gone: check_alive tells why
 
     def _answer(self, line):
-        parts = line.split()
+        parts = line.decode(errors="replace").rstrip("\n").split(" ", 2)
         if len(parts) < 2 or not parts[0].isdigit() or not parts[1].isdigit():
-            return  # firmware or kernel noise before the server owns the port
-        output = base64.b64decode(parts[2]) if len(parts) > 2 else b""
+            return  # not from the server
+        output = _unescape(parts[2]) if len(parts) > 2 else ""
         self.heard = time.monotonic()
-        if parts[0] == b"0":
-            self.greeting = output.decode().strip()
+        if parts[0] == "0":
+            self.greeting = output
             self._up.set()
             return
         with self._lock:
@@ -63,7 +73,7 @@ class Channel:
             if waiter:
                 self._waiting[number] = waiter
             try:
-                self._sock.sendall(b"%d %s\n" % (number, base64.b64encode(body.encode())))
+                self._sock.sendall(f"{number} {_escape(body)}\n".encode())
             except OSError as error:
                 raise LabError(f"{self.name}: cannot send a command: {error}") from error
 
@@ -95,7 +105,6 @@ class Channel:
     def run(self, script, timeout_s=60):
         """The output (text) of a bash script that must succeed."""
         result = self.run_raw(script, timeout_s)
-        text = result.output.decode(errors="replace")
         if result.code != 0:
-            raise LabError(f"{self.name}: exit {result.code} from: {script}\n{text}")
-        return text
+            raise LabError(f"{self.name}: exit {result.code} from: {script}\n{result.output}")
+        return result.output

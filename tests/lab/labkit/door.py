@@ -55,7 +55,7 @@ class Door:
                 request = json.loads(stream.readline())
                 channel = {"host": self._machine.host, "guest": self._machine.guest}[request["side"]]
                 result = channel.run_raw(request["script"], request.get("timeout_s", 60))
-                answer = {"code": result.code, "output": result.output.decode(errors="replace")}
+                answer = {"code": result.code, "output": result.output}
             except (LabError, ValueError, KeyError) as error:
                 answer = {"error": str(error)}
             stream.write(json.dumps(answer) + "\n")

@@ -12,7 +12,7 @@ import shutil
 import time
 
 from . import layout, oracles
-from .errors import LabError
+from .errors import EmulatorFailure, LabError
 
 COLLECTOR_PORT = 7700
 RUN = "/run/ringside"
@@ -59,20 +59,29 @@ class FirstLight:
         self._seconds = {}
 
     def run(self):
-        """Returns the oracles, which are also in oracles.json."""
-        if self._ringside:
-            self._machine.guest_is_innocent = False
-            self._timed("start", self._start_programs)
-        time.sleep(QUIET_S)
-        self._snapshots.append(oracles.snapshot(self._machine, "start"))
-        self._timed("traffic", self._all_traffic)
-        time.sleep(QUIET_S)
+        """Leaves everything in out_dir, as far as it got."""
         try:
             if self._ringside:
+                self._machine.guest_is_innocent = False
+                self._timed("start", self._start_programs)
+            self._measure()
+            if self._ringside:
                 self._timed("stop", self._stop_programs)
+        except EmulatorFailure:
+            raise  # nothing to collect from a broken VM
+        except LabError:
+            self._collect()
+            raise
+        self._timed("collect", self._collect)
+
+    def _measure(self):
+        time.sleep(QUIET_S)
+        self._snapshots.append(oracles.snapshot(self._machine, self._traffic, "start"))
+        try:
+            self._timed("traffic", self._all_traffic)
+            time.sleep(QUIET_S)
         finally:
-            self._timed("collect", self._collect)
-        return self._write()
+            self._write()
 
     def _timed(self, name, step):
         start = time.monotonic()
@@ -89,7 +98,7 @@ class FirstLight:
                 mkdir -p {RUN}
                 {{ {command} > {RUN}/{name}.log 2>&1 & echo $! > {RUN}/{name}.pid
                    wait $!; echo $? > {RUN}/{name}.code; }} < /dev/null > /dev/null 2>&1 &
-                while [ ! -s {RUN}/{name}.pid ]; do sleep 0.05; done""")
+                wait_for 10 "[ -s {RUN}/{name}.pid ]" """)
             # The collector must listen before agents connect; the agents get ready side by side.
             if name == "collector":
                 self._wait_ready(name, side)
@@ -98,21 +107,18 @@ class FirstLight:
 
     def _wait_ready(self, name, side):
         result = self._sides[side].run_raw(f"""
-            for i in $(seq {READY_S * 5}); do
-              grep -qw {READY} {RUN}/{name}.log && exit 0
-              [ -e {RUN}/{name}.code ] && break
-              sleep 0.2
-            done
-            tail -n 40 {RUN}/{name}.log; exit 1""", READY_S * 2)
+            says_ready() {{ [[ $(< {RUN}/{name}.log) == *{READY}* ]]; }}
+            wait_for {READY_S} "says_ready || [ -e {RUN}/{name}.code ]"
+            says_ready || {{ tail -n 40 {RUN}/{name}.log; exit 1; }}""", READY_S * 2)
         if result.code != 0:
-            raise LabError(f"{name} did not get ready:\n{result.output.decode(errors='replace')}")
+            raise LabError(f"{name} did not get ready:\n{result.output}")
 
     def _stop_programs(self):
         for name, side, *_ in [*reversed(PROGRAMS[1:]), PROGRAMS[0]]:
             code = self._sides[side].run(f"""
                 kill -TERM $(cat {RUN}/{name}.pid)
-                for i in $(seq {STOP_S * 10}); do [ -s {RUN}/{name}.code ] && break; sleep 0.1; done
-                cat {RUN}/{name}.code || echo none""", STOP_S * 2).strip()
+                wait_for {STOP_S} "[ -s {RUN}/{name}.code ]" || {{ echo none; exit 0; }}
+                echo "$(< {RUN}/{name}.code)" """, STOP_S * 2)
             if code != "0":
                 raise LabError(f"{name}: exit code {code} after SIGTERM, see {name}.log")
 
@@ -148,7 +154,7 @@ class FirstLight:
     def _phase(self, name, traffic):
         start = time.monotonic()
         sent = traffic()
-        self._snapshots.append(oracles.snapshot(self._machine, name))
+        self._snapshots.append(oracles.snapshot(self._machine, self._traffic, name))
         self._phases.append({"name": name, "from": len(self._snapshots) - 2, "to": len(self._snapshots) - 1,
                              "traffic": sent})
         what = "; ".join(f"{t['side']} {t['line']}" for t in sent)
@@ -160,15 +166,15 @@ class FirstLight:
     def _receive(self, side, name, *arguments):
         """Start a receiver in the background; it answers when its port is open."""
         self._sides[side].run(f"""
-            rm -f /run/{name}.out /run/{name}.err
+            > /run/{name}.err
             {self._tool(*arguments)} > /run/{name}.out 2> /run/{name}.err < /dev/null &
-            for i in $(seq 100); do grep -q ready /run/{name}.err && exit 0; sleep 0.1; done
-            cat /run/{name}.err; exit 1""")
+            wait_for 10 "[ -s /run/{name}.err ]"
+            [[ $(< /run/{name}.err) == ready ]] || {{ cat /run/{name}.err; exit 1; }}""")
 
     def _received(self, side, name):
-        line = self._sides[side].run(f"for i in $(seq 300); do [ -s /run/{name}.out ] && break; sleep 0.1; done\n"
-                                     f"cat /run/{name}.out /run/{name}.err")
-        return self._result(side, line.replace("ready", "").strip())
+        return self._result(side, self._sides[side].run(f"""
+            wait_for 30 "[ -s /run/{name}.out ]" || cat /run/{name}.err
+            echo "$(< /run/{name}.out)" """))
 
     def _result(self, side, line):
         return {"side": side, "line": line, "counts": {k: float(v) if "." in v else int(v)
@@ -187,7 +193,7 @@ class FirstLight:
         self._receive("guest", "udp", "udp-recv", UDP_PORT, 120, "--idle", 1000)
         line = self._machine.host.run(self._tool("udp-send", layout.GUEST_IP, UDP_PORT, count, DATAGRAM, gap_us, FLOWS,
                                                  "--burst", burst), 90)
-        return [self._result("host", line.strip()), self._received("guest", "udp")]
+        return [self._result("host", line), self._received("guest", "udp")]
 
     def _udp_to_host(self, count, gap_us, burst):
         """One pinned sender per guest CPU: the driver gives each CPU its own transmit queue."""
@@ -200,7 +206,7 @@ class FirstLight:
     def _tcp(self, sender, receiver, address, size):
         self._receive(receiver, "tcp", "tcp-recv", TCP_PORT)
         line = self._sides[sender].run(self._tool("tcp-send", address, TCP_PORT, size), 90)
-        return [self._result(sender, line.strip()), self._received(receiver, "tcp")]
+        return [self._result(sender, line), self._received(receiver, "tcp")]
 
     # Results
 
@@ -230,4 +236,3 @@ class FirstLight:
         with open(os.path.join(self._out, "oracles.json"), "w", encoding="utf-8") as f:
             json.dump(result, f, indent=1)
             f.write("\n")
-        return result

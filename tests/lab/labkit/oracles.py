@@ -18,6 +18,7 @@ GUEST_SCRIPT = """
 echo realtime $(date +%s%N)
 for f in /sys/class/net/eth0/statistics/*; do read v < $f; echo "eth0 ${f##*/} $v"; done
 ethtool -S eth0 | sed 's/^ */ethtool /'
+echo "queues $({traffic} queue-packets eth0)"
 cat /proc/interrupts /proc/net/softnet_stat
 device=$(readlink /sys/class/net/eth0/device); echo "virtio ${device##*/}"
 """
@@ -40,14 +41,12 @@ def _interrupts(text):
     return {name: sum(map(int, counts.split())) for counts, name in lines}
 
 
-def _per_queue(ethtool):
-    """Packets by queue ("rx0": n); the names of the counters differ between kernels."""
-    queues = {}
-    for name, value in ethtool.items():
-        match = re.fullmatch(r"([rt]x)(?:_queue_)?(\d+)_packets", name)
-        if match:
-            queues[match[1] + match[2]] = value
-    return queues
+def _per_queue(ethtool, text):
+    """Packets by queue ("rx0": n). Newer drivers moved these counts from `ethtool -S` to netlink."""
+    line = re.search(r"^queues (.*)$", text, re.MULTILINE)[1]
+    found = re.findall(r"([rt]x)(\d+)_packets=(\d+)", line)
+    found += re.findall(r"([rt]x)_queue_(\d+)_packets (\d+)", "\n".join(f"{k} {v}" for k, v in ethtool.items()))
+    return {kind + index: int(value) for kind, index, value in found}
 
 
 def parse_host(text):
@@ -58,15 +57,18 @@ def parse_host(text):
 def parse_guest(text):
     ethtool = _named("ethtool", text)
     return {"realtime_ns": int(re.search(r"realtime (\d+)", text)[1]), "eth0": _named("eth0", text),
-            "interrupts": _interrupts(text), "packets": _per_queue(ethtool), "ethtool": ethtool,
+            "interrupts": _interrupts(text), "packets": _per_queue(ethtool, text), "ethtool": ethtool,
             "virtio": re.search(r"^virtio (\S+)$", text, re.MULTILINE)[1]}
 
 
-def snapshot(machine, name):
-    """Both sides at (about) the same moment. Exact only while nothing moves on the measured net."""
+def snapshot(machine, traffic, name):
+    """Both sides at (about) the same moment. Exact only while nothing moves on the measured net.
+
+    traffic: path of ringside-lab-traffic.
+    """
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
         host = pool.submit(machine.host.run, HOST_SCRIPT)
-        guest = pool.submit(machine.guest.run, GUEST_SCRIPT)
+        guest = pool.submit(machine.guest.run, GUEST_SCRIPT.replace("{traffic}", traffic))
         return {"name": name, "host": parse_host(host.result()), "guest": parse_guest(guest.result())}
 
 
