@@ -50,6 +50,18 @@ absl::StatusOr<std::vector<Event>> DecodeChunk(std::string_view data);
 // Decodes and checks that count and times are what the record says.
 absl::StatusOr<std::vector<Event>> DecodeChunk(const EventChunk& chunk);
 
+// What a chunk holds of one queue: the index under which the store keeps it.
+struct ChunkQueue {
+  QueueId queue{};
+  uint16_t kind = 0;
+  uint64_t events = 0;
+  uint64_t pos_min = 0;
+  uint64_t pos_max = 0;
+};
+
+// Checks a chunk as DecodeChunk does, and tells what is in it; by queue and kind.
+absl::StatusOr<std::vector<ChunkQueue>> IndexChunk(const EventChunk& chunk);
+
 }  // namespace ringside
 
 #endif  // RINGSIDE_PROTO_CHUNK_H_

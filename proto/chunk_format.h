@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+// The numbers that chunk encoder and decoder agree on (described in proto/README.md). Included by
+// proto/chunk*.cc only. Constants and pure functions.
+#ifndef RINGSIDE_PROTO_CHUNK_FORMAT_H_
+#define RINGSIDE_PROTO_CHUNK_FORMAT_H_
+
+#include <cstddef>
+#include <cstdint>
+
+namespace ringside::chunk_format {
+
+inline constexpr uint8_t kVersion = 1;
+inline constexpr uint8_t kFlagTimesGoBack = 1;  // time deltas are zigzag-coded
+inline constexpr size_t kHeaderBytes = 6;       // version, flags, checksum of the rest
+inline constexpr size_t kPlanesMax = 8;
+
+enum Column { kIndexColumn, kTimeColumn, kPositionColumn, kNumberColumn, kColumns };
+enum PlaneMode : uint8_t { kConstant, kRaw, kZstd };
+
+constexpr uint64_t ZigZag(uint64_t delta) {
+  return (delta << 1) ^ static_cast<uint64_t>(static_cast<int64_t>(delta) >> 63);
+}
+constexpr uint64_t UnZigZag(uint64_t code) { return (code >> 1) ^ (uint64_t{0} - (code & 1)); }
+
+}  // namespace ringside::chunk_format
+
+#endif  // RINGSIDE_PROTO_CHUNK_FORMAT_H_

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "proto/texts.h"
+
+#include <cstdint>
+
+namespace ringside {
+namespace {
+
+// Length of the valid UTF-8 character that starts at text[at], 0 if there is none.
+size_t CharacterBytes(const std::string& text, size_t at) {
+  const auto byte = [&text](size_t i) { return static_cast<uint8_t>(text[i]); };
+  const uint8_t lead = byte(at);
+  if (lead < 0x80) return 1;
+  const size_t length = lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : 2;
+  if (lead < 0xc2 || lead > 0xf4 || at + length > text.size()) return 0;
+  for (size_t i = 1; i < length; ++i) {
+    if ((byte(at + i) & 0xc0) != 0x80) return 0;
+  }
+  const uint8_t next = byte(at + 1);
+  const bool overlong = (lead == 0xe0 && next < 0xa0) || (lead == 0xf0 && next < 0x90);
+  const bool surrogate = lead == 0xed && next >= 0xa0;
+  const bool too_large = lead == 0xf4 && next >= 0x90;
+  return overlong || surrogate || too_large ? 0 : length;
+}
+
+bool IsControl(const std::string& text, size_t at, size_t length) {
+  const auto first = static_cast<uint8_t>(text[at]);
+  if (length == 1) return (first < 0x20 && first != '\t') || first == 0x7f;
+  return length == 2 && first == 0xc2 && static_cast<uint8_t>(text[at + 1]) < 0xa0;  // C1
+}
+
+bool IsPlain(const std::string& text) {
+  for (const char c : text) {
+    if (static_cast<uint8_t>(c) - 0x20u >= 0x7f - 0x20) return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+void CleanText(std::string& text, size_t max_bytes) {
+  if (text.size() <= max_bytes && IsPlain(text)) return;  // nearly all of them
+  std::string clean;
+  size_t at = 0;
+  while (at < text.size()) {
+    const size_t length = CharacterBytes(text, at);
+    const bool keep = length > 0 && !IsControl(text, at, length);
+    if (clean.size() + (keep ? length : 1) > max_bytes) break;
+    if (keep) {
+      clean.append(text, at, length);
+    } else {
+      clean.push_back('?');
+    }
+    at += length > 0 ? length : 1;
+  }
+  text = std::move(clean);
+}
+
+void CleanTexts(Record& record) {
+  ForEachText(record, [](std::string& text, size_t bytes_max, const char*) {
+    CleanText(text, bytes_max);
+  });
+}
+
+}  // namespace ringside
