@@ -36,22 +36,46 @@ void PutVarint(uint64_t value, std::string& out) {
   out.push_back(static_cast<char>(value));
 }
 
+// How many values of the plane fit into a byte, as a power of two. Sharing bytes is what makes small
+// values cheap: zstd's codes take at least a bit for each byte.
+unsigned PackOf(const std::string& plane) {
+  uint8_t any = 0;
+  for (const char value : plane) any |= static_cast<uint8_t>(value);
+  return any < 2 ? 3 : any < 4 ? 2 : any < 16 ? 1 : 0;
+}
+
+void PackValues(unsigned pack, std::string& plane) {
+  const size_t bytes = PackedBytes(plane.size(), pack);
+  const unsigned bits = 8u >> pack;
+  plane.resize(bytes << pack, '\0');
+  for (size_t i = 0; i < bytes; ++i) {
+    unsigned byte = 0;
+    for (unsigned v = 0; v < 1u << pack; ++v) {
+      byte |= static_cast<unsigned>(plane[(i << pack) + v]) << (bits * v);
+    }
+    plane[i] = static_cast<char>(byte);
+  }
+  plane.resize(bytes);
+}
+
 // One byte of every value.
-void PutPlane(const std::string& plane, std::string& scratch, std::string& out) {
+void PutPlane(std::string& plane, std::string& scratch, std::string& out) {
   if (plane.find_first_not_of(plane[0]) == std::string::npos) {
     out.push_back(static_cast<char>(kConstant));
     out.push_back(plane[0]);
     return;
   }
+  const unsigned pack = PackOf(plane);
+  if (pack > 0) PackValues(pack, plane);
   scratch.resize(ZSTD_compressBound(plane.size()));
   const size_t size = ZSTD_compressCCtx(Compressor(), scratch.data(), scratch.size(), plane.data(),
                                         plane.size(), kZstdLevel);
   if (ZSTD_isError(size) != 0 || size + 3 >= plane.size()) {
-    out.push_back(static_cast<char>(kRaw));
+    out.push_back(static_cast<char>(kRaw | pack << kPackShift));
     out += plane;
     return;
   }
-  out.push_back(static_cast<char>(kZstd));
+  out.push_back(static_cast<char>(kZstd | pack << kPackShift));
   PutVarint(size, out);
   out.append(scratch, 0, size);
 }
@@ -62,8 +86,9 @@ void PutColumn(const std::vector<uint64_t>& values, std::string& scratch, std::s
   size_t planes = 0;
   for (; any != 0; any >>= 8) ++planes;
   out.push_back(static_cast<char>(planes));
-  std::string plane(values.size(), '\0');
+  std::string plane;
   for (size_t p = 0; p < planes; ++p) {
+    plane.resize(values.size());
     for (size_t i = 0; i < values.size(); ++i) plane[i] = static_cast<char>(values[i] >> (8 * p));
     PutPlane(plane, scratch, out);
   }
@@ -71,9 +96,12 @@ void PutColumn(const std::vector<uint64_t>& values, std::string& scratch, std::s
 
 // What the events of one queue and kind are predicted from.
 struct Source {
+  std::pair<uint32_t, uint16_t> key;
   size_t index = 0;
   uint64_t pos = 0;
   uint64_t number = 0;
+  int last_cpu = 0;  // + 1: the CPU for which local_index holds
+  size_t local_index = 0;
 };
 
 absl::Status CheckEvents(const std::vector<Event>& events, uint64_t first_number) {
@@ -113,16 +141,16 @@ class Packer {
     MakeColumns();
     std::string body;
     body.reserve(events_.size() * 4 + 64);
+    body.push_back(static_cast<char>(times_go_back_ ? kFlagTimesGoBack : 0));
     PutVarint(events_.size(), body);
     PutVarint(static_cast<uint64_t>(from_ns_), body);
-    body += cpus_;
     PutVarint(sources_.size(), body);
     body += dictionary_;
+    body += cpus_;
     std::string scratch;
     for (const std::vector<uint64_t>& column : columns_) PutColumn(column, scratch, body);
     std::string out;
     out.push_back(static_cast<char>(kVersion));
-    out.push_back(static_cast<char>(times_go_back_ ? kFlagTimesGoBack : 0));
     const uint32_t crc = Crc32c(body);
     for (int i = 0; i < 4; ++i) out.push_back(static_cast<char>(crc >> (8 * i)));
     return out + body;
@@ -136,15 +164,17 @@ class Packer {
     for (std::vector<uint64_t>& column : columns_) column.reserve(events_.size());
     size_t cpus = 0;
     std::string streams;
-    for (size_t begin = 0; begin < order_.size();) {
+    for (size_t begin = 0; begin < order_.size(); ++cpus) {
       const uint16_t cpu = events_[order_[begin]].cpu;
       size_t end = begin;
       while (end < order_.size() && events_[order_[end]].cpu == cpu) ++end;
       PutVarint(cpu, streams);
       PutVarint(end - begin, streams);
+      local_.clear();
       int64_t last_ns = from_ns_;
       for (size_t i = begin; i < end; ++i) last_ns = AddEvent(events_[order_[i]], last_ns);
-      ++cpus;
+      PutVarint(local_.size(), streams);
+      for (const Source* source : local_) PutVarint(source->index, streams);
       begin = end;
     }
     PutVarint(cpus, cpus_);
@@ -155,24 +185,39 @@ class Packer {
   }
 
   int64_t AddEvent(const Event& event, int64_t last_ns) {
-    const auto key = std::pair(static_cast<uint32_t>(event.queue), event.kind);
-    const auto [at, added] = sources_.try_emplace(key, Source{sources_.size(), event.pos,
-                                                              event.number - 1});
-    Source& source = at->second;
-    if (added) {
-      PutVarint(key.first, dictionary_);
-      PutVarint(key.second, dictionary_);
-      PutVarint(event.pos, dictionary_);
-      PutVarint(event.number, dictionary_);
-    }
+    const size_t index = LocalIndex(event);
+    Source& source = *local_[index];
     times_go_back_ |= event.mono_ns < last_ns;
-    columns_[kIndexColumn].push_back(source.index);
+    columns_[kIndexColumn].push_back(index);
     columns_[kTimeColumn].push_back(static_cast<uint64_t>(event.mono_ns - last_ns));
     columns_[kPositionColumn].push_back(ZigZag(event.pos - source.pos));
     columns_[kNumberColumn].push_back(ZigZag(event.number - source.number - 1));
     source.pos = event.pos;
     source.number = event.number;
     return event.mono_ns;
+  }
+
+  // The event's place among what this CPU has shown so far: nearly always one of a few.
+  size_t LocalIndex(const Event& event) {
+    const auto key = std::pair(static_cast<uint32_t>(event.queue), event.kind);
+    for (size_t i = 0; i < std::min<size_t>(local_.size(), 16); ++i) {
+      if (local_[i]->key == key) return i;
+    }
+    const auto [at, added] = sources_.try_emplace(key);
+    Source& source = at->second;
+    if (added) {
+      source = Source{key, sources_.size() - 1, event.pos, event.number - 1};
+      PutVarint(key.first, dictionary_);
+      PutVarint(key.second, dictionary_);
+      PutVarint(event.pos, dictionary_);
+      PutVarint(event.number, dictionary_);
+    }
+    if (source.last_cpu != event.cpu + 1) {
+      source.last_cpu = event.cpu + 1;
+      source.local_index = local_.size();
+      local_.push_back(&source);
+    }
+    return source.local_index;
   }
 
   const std::vector<Event>& events_;
@@ -183,6 +228,7 @@ class Packer {
   std::string cpus_;
   std::string dictionary_;
   std::map<std::pair<uint32_t, uint16_t>, Source> sources_;
+  std::vector<Source*> local_;  // those of the present CPU, in order of appearance
   std::array<std::vector<uint64_t>, kColumns> columns_;
 };
 

@@ -28,6 +28,7 @@ ZSTD_DCtx* Decompressor() {
 struct CpuStream {
   uint16_t cpu = 0;
   size_t events = 0;
+  std::vector<uint32_t> sources;  // the queues it shows; events name them by their place here
 };
 
 struct Source {
@@ -44,8 +45,9 @@ class Unpacker {
 
   absl::StatusOr<std::vector<Event>> Unpack() {
     if (absl::Status status = ReadHeader(); !status.ok()) return status;
-    ReadStreams();
+    ReadStart();
     ReadDictionary();
+    ReadStreams();
     std::vector<Event> events(fault_.empty() ? count_ : 0);
     ReadColumns(events);
     if (fault_.empty() && !data_.empty()) Fail("bytes after its end");
@@ -64,17 +66,21 @@ class Unpacker {
       return absl::InvalidArgumentError(fmt::format("event chunk: format {}, this reads {}",
                                                     byte(0), kVersion));
     }
-    times_go_back_ = (byte(1) & kFlagTimesGoBack) != 0;
-    if ((byte(1) & ~kFlagTimesGoBack) != 0) Fail("unknown flags");
-    const uint32_t crc = byte(2) | byte(3) << 8 | byte(4) << 16 | uint32_t{byte(5)} << 24;
+    const uint32_t crc = byte(1) | byte(2) << 8 | byte(3) << 16 | uint32_t{byte(4)} << 24;
     data_.remove_prefix(kHeaderBytes);
     if (Crc32c(data_) != crc) return absl::DataLossError("event chunk: its checksum is wrong");
     return absl::OkStatus();
   }
 
-  void ReadStreams() {
+  void ReadStart() {
+    const uint8_t flags = Byte();
+    times_go_back_ = (flags & kFlagTimesGoBack) != 0;
+    if ((flags & ~kFlagTimesGoBack) != 0) Fail("unknown flags");
     count_ = Varint(kChunkEventsMax, "events");
     from_ns_ = static_cast<int64_t>(Varint(INT64_MAX, "time"));
+  }
+
+  void ReadStreams() {
     const uint64_t cpus = Varint(kChunkCpusMax, "CPUs");
     size_t sum = 0;
     for (uint64_t i = 0; i < cpus && fault_.empty(); ++i) {
@@ -84,7 +90,11 @@ class Unpacker {
       if (!cpus_.empty() && cpus_.back().cpu >= stream.cpu) Fail("CPUs out of order");
       if (stream.events == 0) Fail("a CPU without events");
       sum += stream.events;
-      cpus_.push_back(stream);
+      const uint64_t sources = Varint(std::min(stream.events, sources_.size()), "queues of a CPU");
+      for (uint64_t s = 0; s < sources && fault_.empty(); ++s) {
+        stream.sources.push_back(static_cast<uint32_t>(Varint(sources_.size() - 1, "queue")));
+      }
+      cpus_.push_back(std::move(stream));
     }
     if (sum != count_ || count_ == 0) Fail("its numbers of events disagree");
     ordered_ = cpus_.size() == 1 && !times_go_back_;
@@ -111,8 +121,9 @@ class Unpacker {
     for (const CpuStream& stream : cpus_) {
       uint64_t time = static_cast<uint64_t>(from_ns_);
       for (const size_t end = i + stream.events; i < end; ++i) {
-        if (columns[kIndexColumn][i] >= sources_.size()) return Fail("a queue out of range");
-        Source& source = sources_[columns[kIndexColumn][i]];
+        const uint64_t index = columns[kIndexColumn][i];
+        if (index >= stream.sources.size()) return Fail("a queue out of range");
+        Source& source = sources_[stream.sources[index]];
         const uint64_t delta = columns[kTimeColumn][i];
         time += times_go_back_ ? UnZigZag(delta) : delta;
         if (time > INT64_MAX || (!times_go_back_ && delta > INT64_MAX)) {
@@ -131,29 +142,36 @@ class Unpacker {
     if (planes > kPlanesMax) Fail("more planes than bytes in a number");
     if (!fault_.empty()) return;
     column.assign(count_, 0);
-    std::string plane(count_, '\0');
     for (uint8_t p = 0; p < planes; ++p) {
-      ReadPlane(plane);
+      const uint8_t mode = Byte();
+      const unsigned pack = mode >> kPackShift;
+      if (pack > kPackMax) Fail("a plane of unknown kind");
+      ReadPlane(mode & ((1 << kPackShift) - 1), pack);
       if (!fault_.empty()) return;
+      const unsigned bits = 8u >> pack;
+      const uint8_t mask = static_cast<uint8_t>((1u << bits) - 1);
       for (size_t i = 0; i < count_; ++i) {
-        column[i] |= uint64_t{static_cast<uint8_t>(plane[i])} << (8 * p);
+        const auto byte = static_cast<uint8_t>(plane_[i >> pack]);
+        const unsigned place = bits * (i & ((size_t{1} << pack) - 1));
+        column[i] |= uint64_t{static_cast<uint8_t>((byte >> place) & mask)} << (8 * p);
       }
     }
   }
 
-  void ReadPlane(std::string& plane) {
-    const uint8_t mode = Byte();
+  void ReadPlane(uint8_t mode, unsigned pack) {
+    if (!fault_.empty()) return;
+    plane_.resize(PackedBytes(count_, pack));
     if (mode == kConstant) {
-      plane.assign(plane.size(), static_cast<char>(Byte()));
+      plane_.assign(plane_.size(), static_cast<char>(Byte()));
     } else if (mode == kRaw) {
-      plane = Bytes(plane.size());
-      plane.resize(count_);
+      const std::string_view raw = Bytes(plane_.size());
+      if (fault_.empty()) plane_ = raw;
     } else if (mode == kZstd) {
       const std::string_view packed = Bytes(Varint(kChunkBytesMax, "bytes of a plane"));
       if (!fault_.empty()) return;
-      const size_t size = ZSTD_decompressDCtx(Decompressor(), plane.data(), plane.size(),
+      const size_t size = ZSTD_decompressDCtx(Decompressor(), plane_.data(), plane_.size(),
                                               packed.data(), packed.size());
-      if (size != plane.size()) Fail("a plane that does not unpack");
+      if (size != plane_.size()) Fail("a plane that does not unpack");
     } else {
       Fail("a plane of unknown kind");
     }
@@ -199,6 +217,7 @@ class Unpacker {
   int64_t from_ns_ = 0;
   std::vector<CpuStream> cpus_;
   std::vector<Source> sources_;
+  std::string plane_;  // the one that is being read
 };
 
 absl::Status CheckClaims(const EventChunk& chunk, const std::vector<Event>& events) {

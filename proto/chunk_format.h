@@ -11,11 +11,20 @@ namespace ringside::chunk_format {
 
 inline constexpr uint8_t kVersion = 1;
 inline constexpr uint8_t kFlagTimesGoBack = 1;  // time deltas are zigzag-coded
-inline constexpr size_t kHeaderBytes = 6;       // version, flags, checksum of the rest
+inline constexpr size_t kHeaderBytes = 5;       // version, checksum of the rest
 inline constexpr size_t kPlanesMax = 8;
 
 enum Column { kIndexColumn, kTimeColumn, kPositionColumn, kNumberColumn, kColumns };
+// How a plane is kept: its low four bits. The bits above tell how many values share a byte, as the
+// power of two: 0 to 3, for values below 256, 16, 4 and 2.
 enum PlaneMode : uint8_t { kConstant, kRaw, kZstd };
+inline constexpr unsigned kPackShift = 4;
+inline constexpr unsigned kPackMax = 3;
+
+// The bytes that `count` values take where 1 << `pack` of them share one.
+constexpr size_t PackedBytes(size_t count, unsigned pack) {
+  return (count + (size_t{1} << pack) - 1) >> pack;
+}
 
 constexpr uint64_t ZigZag(uint64_t delta) {
   return (delta << 1) ^ static_cast<uint64_t>(static_cast<int64_t>(delta) >> 63);
