@@ -6,6 +6,7 @@
 #include <net/if.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/timex.h>
 #include <unistd.h>
 
 #include <cstring>
@@ -13,6 +14,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "agent/bpf_object.h"
 #include "agent/kernel_files.h"
 
 namespace ringside {
@@ -69,6 +71,12 @@ std::vector<Fact> Facts::Changed(int64_t now_mono_ns, const QueueRegistry& regis
                            "dev_weight"}) {
     Note(absl::StrCat("net.core.", name), ReadText(absl::StrCat("/proc/sys/net/core/", name), 64));
   }
+  Note("cpus", std::to_string(PossibleCpus()));
+  // The kernel's own statement of how wrong REALTIME may be; coarse, or it would change each time.
+  timex clock{};
+  adjtimex(&clock);
+  constexpr long kStepUs = 100'000;
+  Note("clock.maxerror_us", std::to_string((clock.maxerror / kStepUs + 1) * kStepUs));
   std::set<std::string> netdevs;
   for (uint32_t id = 1; id <= registry.size(); ++id) {
     const QueueInfo* queue = registry.Find(QueueId{id});

@@ -16,12 +16,13 @@
 namespace ringside {
 namespace {
 
+// The exit first: it ignores handlers whose entry it did not see.
 const std::vector<ProgramSpec>& BtfPrograms() {
   static const std::vector<ProgramSpec> specs = {
       {"guest_walk", RS_HOOKS, "gauges", "bpf_prog_test_run", Rung::kTpBtf, "walk"},
-      {"guest_irq_entry", RS_HOOK_IRQ_ENTRY, "guest.irq", "irq:irq_handler_entry", Rung::kTpBtf,
-       "irq"},
       {"guest_irq_exit", RS_HOOK_IRQ_EXIT, "guest.handled", "irq:irq_handler_exit", Rung::kTpBtf,
+       "irq"},
+      {"guest_irq_entry", RS_HOOK_IRQ_ENTRY, "guest.irq", "irq:irq_handler_entry", Rung::kTpBtf,
        "irq"},
       {"guest_napi_poll", RS_HOOK_NAPI, "guest.napi", "napi:napi_poll", Rung::kTpBtf, "napi"},
   };

@@ -87,6 +87,9 @@ void HostProbe::Between(std::vector<Sample>*, std::vector<GaugeSample>* gauges) 
       gauges->push_back({queue.id, gauge, out.value[value]});
     }
     gauges->push_back({queue.id, Gauge::kJumps, vhosts_[queue.vhost].jumps});
+    if (queue.route >= 0) {
+      gauges->push_back({queue.id, Gauge::kEpoch, routes_[queue.route].epoch});
+    }
     if (queue.tun_priv == 0) continue;
     if (bpf_->Walk(RS_WALK_TUN, queue.tun_priv, queue.tun_queue, &out).ok() && out.ok) {
       gauges->push_back({queue.id, Gauge::kTunFull, out.value[RS_V_FULL]});

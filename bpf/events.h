@@ -105,7 +105,8 @@ struct rs_guest_slot {
   rs_u64 handled;
   rs_u64 none;
   rs_u64 irq_pos;  /* used->idx at the last interrupt, extended to 64 bits */
-  rs_u64 irq_pad[4];
+  rs_u64 irq_open; /* 1 while its handler runs: an exit counts only if its entry was seen */
+  rs_u64 irq_pad[3];
   /* napi domain; also the pair's owner writes `pair_pos` of its own slot only */
   rs_u64 softirq;
   rs_u64 busy;

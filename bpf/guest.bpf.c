@@ -169,6 +169,7 @@ int BPF_PROG(guest_irq_entry, int irq, struct irqaction *action) {
   }
   if (s->detail) record_event(s, slot, pos);
   s->irqs++;
+  s->irq_open = 1;
   return 0;
 }
 
@@ -177,7 +178,8 @@ int BPF_PROG(guest_irq_exit, int irq, struct irqaction *action, int ret) {
   hook_hit(RS_HOOK_IRQ_EXIT);
   u32 slot = 0;
   struct rs_guest_slot *s = irq_slot(RS_HOOK_IRQ_EXIT, irq, action, &slot);
-  if (!s) return 0;
+  if (!s || !s->irq_open) return 0; /* entered before the hooks were there */
+  s->irq_open = 0;
   if (ret)
     s->handled++;
   else

@@ -74,6 +74,7 @@ std::optional<Count> CountByName(std::string_view name);
   X(kNumFree, "ring.num_free", "guest: free descriptors")                                      \
   X(kBackend, "vhost.backend", "host: 1 if the queue has a backend socket")                    \
   X(kTunFull, "tun.full", "host: 1 if the tap queue's ring is full")                           \
+  X(kEpoch, "route.epoch", "host: times the interrupt's message has changed")                  \
   X(kJumps, "vhost.jumps", "host: times the used index changed outside of vhost's batches")
 
 enum class Gauge : uint16_t {

@@ -94,6 +94,7 @@ struct Window {
 
 struct NodeView {
   std::string name;      // shown name, unique: host1, vm1, vm1~2
+  std::string alias;     // the host's name for a guest (QEMU -name), once bound
   std::string kernel;
   std::string roles;     // "host", "guest", "host+guest"
   std::string rungs;     // best rung in use: "fentry", "tp_btf"

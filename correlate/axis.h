@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+// Puts a node's own times on the axis that people see: the recorder's REALTIME, with a bound.
+//
+// A plain exchange bounds the offset between two clocks by its round trip: the agent read its clocks
+// some time between the recorder's two readings. Where there was no exchange (merged files), each
+// node's own REALTIME is taken, with the error its kernel states for it.
+#ifndef RINGSIDE_CORRELATE_AXIS_H_
+#define RINGSIDE_CORRELATE_AXIS_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "correlate/recording.h"
+
+namespace ringside {
+
+// The true time lies in [lo_ns, hi_ns] on the axis.
+struct AxisTime {
+  int64_t lo_ns = 0;
+  int64_t hi_ns = 0;
+  int64_t mid_ns() const { return lo_ns + (hi_ns - lo_ns) / 2; }
+};
+
+// One stream's clock against the axis. Immutable after construction; any thread.
+class StreamAxis {
+ public:
+  // `embedded`: the stream was recorded by its own node, which is the axis.
+  StreamAxis(const Stream& stream, bool embedded);
+  AxisTime At(int64_t mono_ns) const;
+  // How the axis was found: "own clock", "exchange", "wall clock, unsynchronised".
+  const std::string& method() const { return method_; }
+  int64_t bound_ns() const { return bound_ns_; }
+
+ private:
+  struct Point {
+    int64_t mono_ns;
+    int64_t offset_lo_ns;  // axis - mono
+    int64_t offset_hi_ns;
+  };
+  void UseExchanges(const Stream& stream);
+  void UseWallClock(const Stream& stream, int64_t error_ns);
+
+  std::vector<Point> points_;  // by mono_ns, never empty
+  int64_t drift_ppm_ = 0;      // between points
+  std::string method_;
+  int64_t bound_ns_ = 0;
+};
+
+// True if the recording was made by one of its own nodes (ringside record).
+bool IsEmbedded(const Recording& recording);
+
+}  // namespace ringside
+
+#endif  // RINGSIDE_CORRELATE_AXIS_H_

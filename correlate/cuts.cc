@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "correlate/cuts.h"
+
+#include <algorithm>
+
+#include "bpf/position.h"
+
+namespace ringside {
+namespace {
+
+constexpr int64_t kTurn = 65536;
+
+using Counts = std::map<std::pair<Count, HookId>, uint64_t>;
+
+// Marks of one queue and domain, by position.
+std::vector<const Mark*> MarksOf(const LocalQueue& queue, Domain domain, int64_t from_ns,
+                                 int64_t to_ns) {
+  std::vector<const Mark*> marks;
+  for (const Mark& mark : queue.node->stream->marks) {
+    if (mark.queue != queue.info.id || mark.domain != domain) continue;
+    const AxisTime time = queue.node->axis.At(mark.mono_ns);
+    if (time.hi_ns < from_ns || time.lo_ns > to_ns) continue;
+    marks.push_back(&mark);
+  }
+  std::sort(marks.begin(), marks.end(),
+            [](const Mark* a, const Mark* b) { return a->pos < b->pos; });
+  return marks;
+}
+
+// The mark whose range (prev, pos] holds `at`; null if that one was lost.
+const Mark* Covering(const std::vector<const Mark*>& marks, uint64_t at) {
+  const auto mark = std::partition_point(marks.begin(), marks.end(),
+                                         [at](const Mark* m) { return m->pos < at; });
+  return mark != marks.end() && (*mark)->prev < at ? *mark : nullptr;
+}
+
+void Add(const Mark& mark, Counts* counts) {
+  for (const MarkCount& count : mark.counts) (*counts)[{count.count, count.hook}] = count.value;
+}
+
+void FindMarks(const QueuePair& pair, int64_t from_ns, int64_t to_ns,
+               std::map<uint64_t, CommonCut>* cuts) {
+  const auto vhost = MarksOf(*pair.host, Domain::kVhost, from_ns, to_ns);
+  const auto route = MarksOf(*pair.host, Domain::kRoute, from_ns, to_ns);
+  const auto irq = MarksOf(*pair.guest, Domain::kIrq, from_ns, to_ns);
+  if (vhost.empty() || route.empty() || irq.empty()) return;
+  const uint64_t step = uint64_t{1} << rs_mark_shift(std::max(pair.host->info.ring_size,
+                                                              pair.guest->info.ring_size));
+  const int64_t shift = *pair.turn.turn * kTurn;
+  for (uint64_t at = (vhost.front()->prev / step + 1) * step; at <= vhost.back()->pos; at += step) {
+    const int64_t guest_at = static_cast<int64_t>(at) - shift;
+    if (guest_at < 0) continue;
+    const Mark* v = Covering(vhost, at);
+    const Mark* r = Covering(route, at);
+    const Mark* i = Covering(irq, static_cast<uint64_t>(guest_at));
+    if (v == nullptr || r == nullptr || i == nullptr) continue;
+    CommonCut cut{.pos = at, .mark = true, .epoch = r->epoch, .counts = {}};
+    Add(*v, &cut.counts);
+    Add(*r, &cut.counts);
+    Add(*i, &cut.counts);
+    cuts->emplace(at, std::move(cut));
+  }
+}
+
+constexpr std::array kHostCounts = {
+    Count::kVhostBatches,  Count::kVhostSignalled, Count::kVhostSuppressed, Count::kVhostUnwired,
+    Count::kVhostMasked,   Count::kVhostUnwoken,   Count::kIrqfdWoken,      Count::kKvmInjected,
+    Count::kKvmMerged,     Count::kKvmBlind,       Count::kKvmRejected,     Count::kKvmSlowpath};
+constexpr std::array kGuestCounts = {Count::kGuestIrq, Count::kGuestHandled, Count::kGuestNone};
+
+// What was entered has ended: no batch and no handler was under way.
+bool Settled(const Counts& counts, Count total, std::initializer_list<Count> outcomes) {
+  int64_t open = 0;
+  for (const auto& [key, value] : counts) {
+    if (key.first == total) open += static_cast<int64_t>(value);
+    if (std::find(outcomes.begin(), outcomes.end(), key.first) != outcomes.end()) {
+      open -= static_cast<int64_t>(value);
+    }
+  }
+  return open == 0;
+}
+
+// A snapshot during which nothing of the queue moved.
+struct Quiet {
+  uint64_t pos = 0;
+  uint32_t epoch = 0;  // host only
+  Counts counts;
+};
+
+template <size_t kSize>
+std::optional<Quiet> QuietAt(const LocalQueue& queue, const std::array<Count, kSize>& wanted,
+                             size_t snapshot) {
+  const StreamSeries& series = queue.node->series;
+  const auto pos = series.GaugeAt(queue.info.id, Gauge::kPosition, snapshot);
+  if (!pos) return std::nullopt;
+  Quiet quiet{.pos = *pos};
+  quiet.epoch = static_cast<uint32_t>(
+      series.GaugeAt(queue.info.id, Gauge::kEpoch, snapshot).value_or(0));
+  for (const Count count : wanted) {
+    for (const HookId hook : series.HooksOf(queue.info.id, count)) {
+      const auto point = series.CountAt(queue.info.id, count, hook, snapshot);
+      if (!point || point->lo != point->hi) return std::nullopt;
+      quiet.counts[{count, hook}] = point->lo;
+    }
+  }
+  const bool settled =
+      Settled(quiet.counts, Count::kVhostBatches,
+              {Count::kVhostSignalled, Count::kVhostSuppressed, Count::kVhostUnwired}) &&
+      Settled(quiet.counts, Count::kGuestIrq, {Count::kGuestHandled, Count::kGuestNone});
+  return settled ? std::optional(quiet) : std::nullopt;
+}
+
+// The latest quiet snapshot at each position: what was under way at that position has ended by then.
+template <size_t kSize>
+std::map<uint64_t, Quiet> QuietSnapshots(const LocalQueue& queue,
+                                         const std::array<Count, kSize>& wanted, int64_t from_ns,
+                                         int64_t to_ns) {
+  std::map<uint64_t, Quiet> quiets;
+  const std::vector<Snapshot>& snapshots = queue.node->stream->snapshots;
+  for (size_t i = 0; i < snapshots.size(); ++i) {
+    const AxisTime time = queue.node->axis.At(snapshots[i].begin.mono_ns);
+    if (time.lo_ns < from_ns || time.hi_ns > to_ns) continue;
+    if (auto quiet = QuietAt(queue, wanted, i)) quiets[quiet->pos] = *std::move(quiet);
+  }
+  return quiets;
+}
+
+void FindQuiet(const QueuePair& pair, int64_t from_ns, int64_t to_ns,
+               std::map<uint64_t, CommonCut>* cuts) {
+  const auto host = QuietSnapshots(*pair.host, kHostCounts, from_ns, to_ns);
+  const auto guest = QuietSnapshots(*pair.guest, kGuestCounts, from_ns, to_ns);
+  const int64_t shift = *pair.turn.turn * kTurn;
+  for (const auto& [pos, quiet] : guest) {
+    const int64_t host_pos = static_cast<int64_t>(pos) + shift;
+    const auto partner = host_pos < 0 ? host.end() : host.find(static_cast<uint64_t>(host_pos));
+    if (partner == host.end()) continue;
+    const uint64_t at = partner->first + 1;  // everything up to and with this index
+    CommonCut cut{.pos = at, .epoch = partner->second.epoch, .counts = {}};
+    cut.counts = partner->second.counts;
+    cut.counts.insert(quiet.counts.begin(), quiet.counts.end());
+    cuts->emplace(at, std::move(cut));
+  }
+}
+
+}  // namespace
+
+std::vector<CommonCut> FindCuts(const QueuePair& pair, int64_t from_ns, int64_t to_ns) {
+  std::map<uint64_t, CommonCut> cuts;
+  if (pair.host == nullptr || pair.guest == nullptr || !pair.turn.turn) return {};
+  FindMarks(pair, from_ns, to_ns, &cuts);
+  FindQuiet(pair, from_ns, to_ns, &cuts);
+  std::vector<CommonCut> result;
+  for (auto& [pos, cut] : cuts) result.push_back(std::move(cut));
+  return result;
+}
+
+}  // namespace ringside

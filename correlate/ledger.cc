@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "correlate/ledger.h"
+
+#include <algorithm>
+#include <limits>
+#include <list>
+#include <map>
+
+#include "correlate/pairing.h"
+#include "correlate/queue_ledger.h"
+#include "correlate/window.h"
+
+namespace ringside {
+namespace {
+
+// Shown names, made unique per node: vm1, vm1~2.
+std::vector<std::string> UniqueNames(const Recording& recording) {
+  std::vector<std::string> names;
+  std::map<std::string, std::vector<std::pair<std::string, std::string>>> nodes;
+  for (const Stream& stream : recording.streams) {
+    const StreamKey& key = stream.hello.key;
+    auto& same = nodes[stream.hello.name];
+    const std::pair node(key.machine_id, key.boot_id);
+    auto known = std::find(same.begin(), same.end(), node);
+    if (known == same.end()) known = same.insert(same.end(), node);
+    const auto place = known - same.begin();
+    names.push_back(place == 0 ? stream.hello.name
+                               : stream.hello.name + "~" + std::to_string(place + 1));
+  }
+  return names;
+}
+
+NodeView ViewOf(const NodeStream& node) {
+  const Hello& hello = node.stream->hello;
+  NodeView view{.name = node.name, .kernel = hello.kernel};
+  if (hello.roles & kRoleHost) view.roles = "host";
+  if (hello.roles & kRoleGuest) view.roles += view.roles.empty() ? "guest" : "+guest";
+  Rung best = Rung::kNone;
+  for (const HookInfo& hook : hello.hooks) {
+    if (hook.state == HookState::kAttached && hook.stage != "gauges") {
+      // The host's functions say most about a host; else the best rung in use.
+      const bool function = (hello.roles & kRoleHost) && hook.rung == Rung::kFentry;
+      if (function) best = Rung::kFentry;
+      if (best != Rung::kFentry && hook.rung < best) best = hook.rung;
+    }
+  }
+  view.rungs = RungName(best);
+  view.lost = node.stream->missing_numbers;
+  const std::vector<Snapshot>& snapshots = node.stream->snapshots;
+  for (const HookInfo& hook : hello.hooks) {
+    if (snapshots.empty()) break;
+    if (const auto sample = node.series.HookAt(hook.id, snapshots.size() - 1)) {
+      view.lost += sample->dropped;
+    }
+  }
+  return view;
+}
+
+void WarnAbout(const NodeStream& node, bool closed, std::vector<std::string>* warnings) {
+  const Stream& stream = *node.stream;
+  if (stream.snapshots.empty()) warnings->push_back(node.name + ": no snapshot arrived");
+  if (!stream.bye) {
+    warnings->push_back(node.name + ": the agent was cut off; what came after its last snapshot is" +
+                        " missing" + (closed ? "" : " (the recorder was cut off, too)"));
+  }
+  if (stream.missing_numbers > 0) {
+    warnings->push_back(node.name + ": " + std::to_string(stream.missing_numbers) +
+                        " records are missing");
+  }
+  for (const Gap& gap : stream.gaps) warnings->push_back(node.name + ": " + gap.what);
+  if (!stream.snapshots.empty()) {
+    for (const HookInfo& hook : stream.hello.hooks) {
+      const auto sample = node.series.HookAt(hook.id, stream.snapshots.size() - 1);
+      if (!sample) continue;
+      if (sample->unplaced > 0) {
+        warnings->push_back(node.name + ": " + hook.program + " had no room for " +
+                            std::to_string(sample->unplaced) + " hits of further queues");
+      }
+      if (sample->misses.value_or(0) > 0) {
+        warnings->push_back(node.name + ": the kernel skipped " + hook.program + " " +
+                            std::to_string(*sample->misses) + " times; upper ends allow for it");
+      }
+    }
+  }
+}
+
+Window FindWindow(const std::list<NodeStream>& nodes, const LedgerOptions& options) {
+  Window window{.from_ns = std::numeric_limits<int64_t>::max(),
+                .to_ns = std::numeric_limits<int64_t>::min()};
+  for (const NodeStream& node : nodes) {
+    for (const Snapshot& snapshot : node.stream->snapshots) {
+      window.from_ns = std::min(window.from_ns, node.axis.At(snapshot.begin.mono_ns).lo_ns);
+      window.to_ns = std::max(window.to_ns, node.axis.At(snapshot.end.mono_ns).hi_ns);
+    }
+    window.bound_ns = std::max(window.bound_ns, node.axis.bound_ns());
+  }
+  if (window.from_ns > window.to_ns) window = {};
+  if (options.from_ns) window.from_ns = std::max(window.from_ns, *options.from_ns);
+  if (options.to_ns) window.to_ns = std::min(window.to_ns, *options.to_ns);
+  return window;
+}
+
+bool Wanted(const QueueLedger& queue, const std::string& name) {
+  return name.empty() || queue.queue == name || queue.host_queue == name;
+}
+
+}  // namespace
+
+std::string_view VerdictName(Verdict verdict) {
+  switch (verdict) {
+    case Verdict::kHolds: return "holds";
+    case Verdict::kViolated: return "violated";
+    case Verdict::kInconclusive: return "inconclusive";
+  }
+  return "inconclusive";
+}
+
+const CountCell* QueueLedger::Find(Count count) const {
+  const auto cell = std::find_if(counts.begin(), counts.end(),
+                                 [count](const CountCell& c) { return c.count == count; });
+  return cell == counts.end() ? nullptr : &*cell;
+}
+
+Ledger MakeLedger(const Recording& recording, const LedgerOptions& options) {
+  Ledger ledger;
+  const bool embedded = IsEmbedded(recording);
+  const std::vector<std::string> names = UniqueNames(recording);
+  std::list<NodeStream> nodes;  // a list: queues keep pointers to them
+  for (size_t i = 0; i < recording.streams.size(); ++i) {
+    const Stream& stream = recording.streams[i];
+    nodes.push_back({names[i], &stream, StreamSeries(stream), StreamAxis(stream, embedded)});
+  }
+  ledger.window = FindWindow(nodes, options);
+  ledger.window.clock = recording.recorder + " realtime";
+  std::vector<LocalQueue> queues;
+  for (const NodeStream& node : nodes) {
+    ledger.nodes.push_back(ViewOf(node));
+    WarnAbout(node, recording.closed, &ledger.warnings);
+    for (LocalQueue& queue : ListQueues(node)) queues.push_back(std::move(queue));
+  }
+  if (!recording.closed) {
+    ledger.warnings.push_back("the recorder did not end this file: it still records or was killed");
+  }
+  for (const RecorderGap& gap : recording.gaps) ledger.warnings.push_back(gap.what);
+  for (const QueuePair& pair : PairQueues(queues)) {
+    QueueLedger queue = MakeQueueLedger(pair, ledger.window.from_ns, ledger.window.to_ns);
+    if (pair.host != nullptr && pair.guest != nullptr) {
+      for (NodeView& view : ledger.nodes) {
+        if (view.name == pair.guest->node->name) view.alias = pair.host->info.vm_name;
+      }
+    }
+    if (Wanted(queue, options.queue)) ledger.queues.push_back(std::move(queue));
+  }
+  std::stable_sort(ledger.queues.begin(), ledger.queues.end(),
+                   [](const QueueLedger& a, const QueueLedger& b) {
+                     const auto rank = [](const QueueLedger& q) {
+                       const bool both = !q.queue.empty() && !q.host_queue.empty();
+                       return std::pair(!both, q.queue.empty() ? q.host_queue : q.queue);
+                     };
+                     return rank(a) < rank(b);
+                   });
+  return ledger;
+}
+
+}  // namespace ringside

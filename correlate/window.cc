@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "correlate/window.h"
+
+#include <algorithm>
+#include <array>
+
+namespace ringside {
+
+const char* RungName(Rung rung) {
+  switch (rung) {
+    case Rung::kTpBtf: return "tp_btf";
+    case Rung::kFentry: return "fentry";
+    case Rung::kKprobe: return "kprobe";
+    case Rung::kTracepoint: return "tracepoint";
+    case Rung::kProcfs: return "procfs";
+    case Rung::kNone: return "none";
+  }
+  return "none";
+}
+
+std::optional<SnapshotRange> RangeOf(const NodeStream& node, int64_t from_ns, int64_t to_ns) {
+  std::optional<SnapshotRange> range;
+  const std::vector<Snapshot>& snapshots = node.stream->snapshots;
+  for (size_t i = 0; i < snapshots.size(); ++i) {
+    const AxisTime begin = node.axis.At(snapshots[i].begin.mono_ns);
+    const AxisTime end = node.axis.At(snapshots[i].end.mono_ns);
+    if (begin.lo_ns < from_ns || end.hi_ns > to_ns) continue;
+    if (!range) range = SnapshotRange{i, i};
+    range->last = i;
+  }
+  return range;
+}
+
+std::optional<uint64_t> MissesIn(const NodeStream& node, HookId hook, const SnapshotRange& range) {
+  const HookInfo* info = node.series.FindHook(hook);
+  if (info == nullptr) return std::nullopt;
+  if (info->rung == Rung::kProcfs) return 0;
+  const auto before = node.series.HookAt(hook, range.first);
+  const auto after = node.series.HookAt(hook, range.last);
+  if (!before || !after || !before->misses || !after->misses) return std::nullopt;
+  return *after->misses - std::min(*before->misses, *after->misses);
+}
+
+std::optional<Interval> GrowthByTime(const LocalQueue& queue, Count count, HookId hook,
+                                     const SnapshotRange& range) {
+  const StreamSeries& series = queue.node->series;
+  const auto from = series.FirstSnapshotOf(queue.info.id);
+  if (!from || *from > range.last) return std::nullopt;
+  // A queue that appeared later starts at its first snapshot.
+  const SnapshotRange own{std::max(range.first, *from), range.last};
+  const auto first = series.CountAt(queue.info.id, count, hook, own.first);
+  const auto last = series.CountAt(queue.info.id, count, hook, own.last);
+  if (!first || !last) return std::nullopt;
+  Interval growth;
+  growth.lo = std::max<int64_t>(0, static_cast<int64_t>(last->lo - first->hi));
+  const auto misses = MissesIn(*queue.node, hook, own);
+  if (misses) {
+    growth.hi = static_cast<int64_t>(last->hi - first->lo + *misses);
+  } else {
+    growth.hi = std::nullopt;
+  }
+  return growth;
+}
+
+std::optional<Interval> GaugeGrowth(const LocalQueue& queue, Gauge gauge,
+                                    const SnapshotRange& range) {
+  const auto first = queue.node->series.GaugeAt(queue.info.id, gauge, range.first);
+  const auto last = queue.node->series.GaugeAt(queue.info.id, gauge, range.last);
+  if (!first || !last || *last < *first) return std::nullopt;
+  return Interval::Exactly(static_cast<int64_t>(*last - *first));
+}
+
+namespace {
+
+// Growth as read, whatever was missed.
+int64_t RawGrowth(const LocalQueue& queue, Count count, HookId hook, const SnapshotRange& range) {
+  const auto growth = GrowthByTime(queue, count, hook, range);
+  return growth ? growth->lo : 0;
+}
+
+// Wake-ups end as one of these, whatever became of them.
+int64_t WakesHandled(const LocalQueue& queue, const SnapshotRange& range) {
+  int64_t sum = 0;
+  for (const Count count : {Count::kKvmInjected, Count::kKvmRejected}) {
+    for (const HookId hook : queue.node->series.HooksOf(queue.info.id, count)) {
+      sum += RawGrowth(queue, count, hook, range);
+    }
+  }
+  return sum;
+}
+
+}  // namespace
+
+std::optional<ChosenHook> ChooseHook(const LocalQueue& queue, Count count,
+                                     const SnapshotRange& range) {
+  const StreamSeries& series = queue.node->series;
+  const std::vector<HookId> hooks = series.HooksOf(queue.info.id, count);
+  if (hooks.empty()) return std::nullopt;
+  HookId best = hooks.front();
+  if (hooks.size() > 1) {
+    // Every wake-up ends as an injection or a rejection: a hook that counted fewer lost some (99 of
+    // 290 is no success). One wake-up may be under way at the edge.
+    const int64_t expected = WakesHandled(queue, range) - 1;
+    const auto growth = [&](HookId hook) { return RawGrowth(queue, count, hook, range); };
+    const auto proven = std::find_if(hooks.begin(), hooks.end(),
+                                     [&](HookId hook) { return growth(hook) >= expected; });
+    best = proven != hooks.end()
+               ? *proven
+               : *std::max_element(hooks.begin(), hooks.end(), [&](HookId a, HookId b) {
+                   return growth(a) < growth(b);
+                 });
+  }
+  return ChosenHook{best, series.FindHook(best)};
+}
+
+}  // namespace ringside
