@@ -215,7 +215,8 @@ class FirstLight:
         for side, channel in self._sides.items():
             channel.run(f"mkdir -p /share/{side}; dmesg > /share/{side}/{side}.dmesg\n"
                         f"if [ -d {RUN} ]; then cp -r {RUN}/. /share/{side}/; fi")
-            shutil.copytree(os.path.join(self._machine.share, side), self._out, dirs_exist_ok=True)
+            shutil.copytree(os.path.join(self._machine.share, side), self._out, dirs_exist_ok=True,
+                            ignore=shutil.ignore_patterns("*.pid", "*.code"))
 
     def _sum(self, side, prefix, key):
         phases = [p for p in self._phases if p["name"].startswith(prefix)]

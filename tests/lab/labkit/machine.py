@@ -23,15 +23,18 @@ VM_DIR = os.path.join(os.path.dirname(HERE), "vm")
 APPEND = ("console=ttyS0 quiet loglevel=4 panic=-1 mitigations=off nokaslr no_timer_check tsc=reliable "
           "random.trust_cpu=on audit=0 selinux=0 apparmor=0 nowatchdog rcupdate.rcu_expedited=1")
 HOST_UP_S = 60
-GUEST_UP_S = 60
+GUEST_UP_S = 120  # emulation inside emulation: 18 s on an idle machine, a minute beside a compiler
 PING_EVERY_S = 5
 SILENCE_MAX_S = 40  # one vCPU of the emulation hangs for good or not at all; a busy machine is late by seconds
 BROKEN = re.compile(r"Kernel panic|BUG: |Oops|general protection fault|soft lockup|detected stalls|internal error"
                     r"|emulation failure|triple fault", re.IGNORECASE)
 
 
+_LIBC = ctypes.CDLL(None)  # loaded before the fork below: little may be done after it
+
+
 def _die_with_parent():
-    ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG: also if this program is killed hard
+    _LIBC.prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG: also if this program is killed hard
 
 
 class Machine:
