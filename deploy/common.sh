@@ -18,7 +18,7 @@ fail() {
 }
 
 # The comment block at the top of the script is its manual.
-print_manual() { sed -n '/^# SPDX/,/^$/{/^# SPDX/d;/^# /!{/^#$/!d};s/^# \{0,1\}//;p}' "$0" | sed 1d; }
+print_manual() { awk '/^$/ { exit } NR > 3 { sub(/^# ?/, ""); print }' "$0"; }
 
 # On a terminal, ninja's [n/m] in place of minutes of silence; elsewhere nothing.
 show_ninja_progress() {
@@ -39,7 +39,7 @@ logged() {
   "$@" 2>&1 </dev/null | tee "$log" | show_ninja_progress
 }
 
-# fail_with_tail CODE LOG MESSAGE: the end of the log first, so that the message is what is read last.
+# fail_with_tail CODE LOG MESSAGE: the end of the log first, so that the message is read last.
 fail_with_tail() {
   local code=$1 log=$2
   shift 2
@@ -62,9 +62,5 @@ build_jobs() {
 configure_build() {
   local source=$1 dir=$2 log=$3
   shift 3
-  local launcher=()
-  if command -v ccache >/dev/null; then
-    launcher=(-DCMAKE_C_COMPILER_LAUNCHER=ccache -DCMAKE_CXX_COMPILER_LAUNCHER=ccache)
-  fi
-  logged "$log" cmake -S "$source" -B "$dir" -G Ninja "${launcher[@]}" "$@"
+  logged "$log" cmake -S "$source" -B "$dir" -G Ninja "$@"
 }
