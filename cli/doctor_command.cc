@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+// `ringside doctor`.
+#include <memory>
+
+#include "agent/agent.h"
+#include "cli/command.h"
+#include "cli/doctor_text.h"
+#include "cli/terminal.h"
+#include "fmt/format.h"
+
+namespace ringside {
+namespace {
+
+struct DoctorArgs {
+  bool json = false;
+  bool wide = false;
+};
+
+absl::Status RunDoctor(const DoctorArgs& args) {
+  Machine machine = ReadMachine("");
+  auto hooks = ProbeHooks({});
+  std::vector<StageReport> stages;
+  if (hooks.ok()) stages = GroupByStage(*hooks);
+  std::string text;
+  if (args.json) {
+    Json json = {{"schema", 1}, {"machine", MachineJson(machine)}};
+    json["stages"] = hooks.ok() ? StagesJson(stages) : Json(nullptr);
+    text = JsonText(json);
+  } else {
+    Page page = StdoutPage(args.wide);
+    text = MachineText(machine, page);
+    if (hooks.ok()) text += "\n" + StagesText(stages, page);
+  }
+  // What is known is worth having even where the rest is not.
+  if (absl::Status status = WriteOut(text); !status.ok()) return status;
+  if (hooks.ok()) return absl::OkStatus();
+  return absl::Status(hooks.status().code(),
+                      "the stages are not known: " + Message(hooks.status()));
+}
+
+}  // namespace
+
+void AddDoctor(CLI::App& app, Action& action) {
+  CLI::App* command = app.add_subcommand(
+      "doctor",
+      "What this kernel lets ringside count, by which hook, and what it refuses and why.");
+  auto args = std::make_shared<DoctorArgs>();
+  command->add_flag("--json", args->json, "one JSON object on standard output");
+  command->add_flag("--wide", args->wide, "no line breaks");
+  command->footer(
+      Examples({"sudo ringside doctor", "sudo ringside doctor --json | jq '.stages[].rung'"}) +
+      "\n\nAttaches each hook for a moment and takes it away again; needs what recording needs.");
+  command->callback([args, &action] { action = [args] { return RunDoctor(*args); }; });
+}
+
+}  // namespace ringside

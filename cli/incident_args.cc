@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/incident_args.h"
+
+#include <algorithm>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+#include "cli/command.h"
+#include "cli/format.h"
+#include "cli/terminal.h"
+#include "fmt/format.h"
+
+namespace ringside {
+namespace {
+
+const std::string& ShownName(const QueueLedger& queue) {
+  return queue.queue.empty() ? queue.host_queue : queue.queue;
+}
+
+bool IsNameEnd(const std::string& full, const std::string& end) {
+  return full == end || full.ends_with("/" + end);
+}
+
+// Turns --from and --to into axis times. They need the first snapshot's time, which only a ledger
+// of the whole incident knows.
+absl::Status ParseWindow(const IncidentArgs& args, LoadedLedger& loaded) {
+  for (auto [text, option, target] : {std::tuple{&args.from, "--from", &loaded.options.from_ns},
+                                      std::tuple{&args.to, "--to", &loaded.options.to_ns}}) {
+    if (text->empty()) continue;
+    auto time = ParseTime(*text, loaded.zero_ns);
+    if (!time.ok()) {
+      return UsageError(fmt::format("{}: {}", option, Message(time.status())));
+    }
+    *target = *time;
+  }
+  const LedgerOptions& options = loaded.options;
+  if (options.from_ns && options.to_ns && *options.from_ns >= *options.to_ns) {
+    return UsageError("--from is not before --to; give an earlier --from or leave one away");
+  }
+  return absl::OkStatus();
+}
+
+// Pairs before one-sided queues, as in the ledger, but rx2 before rx10.
+void SortNaturally(Ledger& ledger) {
+  auto one_sided = [](const QueueLedger& queue) {
+    return queue.queue.empty() || queue.host_queue.empty();
+  };
+  std::stable_sort(ledger.queues.begin(), ledger.queues.end(),
+                   [&](const QueueLedger& a, const QueueLedger& b) {
+                     if (one_sided(a) != one_sided(b)) return one_sided(b);
+                     return NaturalLess(ShownName(a), ShownName(b));
+                   });
+}
+
+}  // namespace
+
+void AddIncidentOptions(CLI::App& command, IncidentArgs& args) {
+  command
+      .add_option("INCIDENT", args.path, "an incident file (.rsi) or a collector's store directory")
+      ->required()
+      ->type_name("");
+  command.add_option("--queue", args.queue, "only this queue, by either side's name")
+      ->type_name("Q");
+  command.add_option("--from", args.from, "from this time on: +3.2s, 14:02:11, or RFC 3339")
+      ->type_name("T");
+  command.add_option("--to", args.to, "up to this time")->type_name("T");
+  command.add_flag("--json", args.json, "one JSON object on standard output");
+  command.add_flag("--wide", args.wide, "all columns, however wide they get");
+}
+
+absl::StatusOr<size_t> FindQueue(const Ledger& ledger, const std::string& name,
+                                 const std::string& path) {
+  std::vector<size_t> ends;
+  std::vector<std::string> known;
+  for (size_t i = 0; i < ledger.queues.size(); ++i) {
+    const QueueLedger& queue = ledger.queues[i];
+    if (queue.queue == name || queue.host_queue == name) return i;
+    if (IsNameEnd(queue.queue, name) || IsNameEnd(queue.host_queue, name)) ends.push_back(i);
+    known.push_back(ShownName(queue));
+  }
+  if (ends.size() == 1) return ends.front();
+  if (ends.size() > 1) {
+    std::vector<std::string> names;
+    for (size_t i : ends) names.push_back(ShownName(ledger.queues[i]));
+    return absl::NotFoundError(fmt::format("queue '{}' is ambiguous in {}: {}; give the full name",
+                                           name, path, ListText(names, 4)));
+  }
+  return absl::NotFoundError(
+      fmt::format("no queue '{}' in {}; it has {}; 'ringside queues {}' lists them", name, path,
+                  known.empty() ? "none" : ListText(known, 4), path));
+}
+
+void SayWarnings(const Ledger& ledger) {
+  for (const std::string& warning : ledger.warnings) SayError("warning: " + warning);
+}
+
+absl::StatusOr<LoadedLedger> LoadLedger(const IncidentArgs& args) {
+  absl::StatusOr<Incident> incident = OpenIncident(args.path);
+  if (!incident.ok()) return incident.status();
+  LoadedLedger loaded;
+  loaded.incident = *std::move(incident);
+  loaded.ledger = MakeLedger(loaded.incident.recording, {});
+  loaded.zero_ns = loaded.ledger.window.from_ns;
+  if (absl::Status status = ParseWindow(args, loaded); !status.ok()) return status;
+  if (loaded.options.from_ns || loaded.options.to_ns) {
+    const Window whole = loaded.ledger.window;
+    loaded.ledger = MakeLedger(loaded.incident.recording, loaded.options);
+    if (loaded.ledger.window.from_ns >= loaded.ledger.window.to_ns) {
+      return absl::OutOfRangeError(fmt::format("{}: nothing was recorded in that window; it has {}",
+                                               args.path, LocalRange(whole.from_ns, whole.to_ns)));
+    }
+  }
+  SortNaturally(loaded.ledger);
+  if (!args.queue.empty()) {
+    auto index = FindQueue(loaded.ledger, args.queue, args.path);
+    if (!index.ok()) return index.status();
+    QueueLedger only = std::move(loaded.ledger.queues[*index]);
+    loaded.ledger.queues.clear();
+    loaded.ledger.queues.push_back(std::move(only));
+    loaded.options.queue = args.queue;
+  }
+  return loaded;
+}
+
+}  // namespace ringside

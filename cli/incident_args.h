@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+// The options that every command on an incident has, and the incident opened by them. Called by the
+// commands; main thread only. A `LoadedLedger` owns all it holds.
+#ifndef RINGSIDE_CLI_INCIDENT_ARGS_H_
+#define RINGSIDE_CLI_INCIDENT_ARGS_H_
+
+#include <string>
+
+#include "CLI/App.hpp"
+#include "absl/status/statusor.h"
+#include "cli/open.h"
+#include "correlate/ledger.h"
+
+namespace ringside {
+
+struct IncidentArgs {
+  std::string path;
+  std::string queue;
+  std::string from;
+  std::string to;
+  bool json = false;
+  bool wide = false;
+};
+
+// Declares INCIDENT and --queue, --from, --to, --json, --wide on `command`. `args` must outlive the
+// parser.
+void AddIncidentOptions(CLI::App& command, IncidentArgs& args);
+
+struct LoadedLedger {
+  Incident incident;
+  Ledger ledger;          // over the window and of the queue that were asked for
+  LedgerOptions options;  // what was asked for, on the axis
+  int64_t zero_ns = 0;    // the incident's first snapshot: where +3.2s counts from
+};
+
+// Opens the incident and makes its ledger. A wrong time is a usage error; a queue that the incident
+// does not have is a failure that names the ones it has.
+absl::StatusOr<LoadedLedger> LoadLedger(const IncidentArgs& args);
+
+// The ledger's warnings on standard error, where standard output is taken by an object.
+void SayWarnings(const Ledger& ledger);
+
+// The queue of `ledger` that `name` means: either side's full name, or the end of exactly one
+// ("eth0/rx1", "rx1"). Its index, or a failure that lists what there is.
+absl::StatusOr<size_t> FindQueue(const Ledger& ledger, const std::string& name,
+                                 const std::string& path);
+
+}  // namespace ringside
+
+#endif  // RINGSIDE_CLI_INCIDENT_ARGS_H_

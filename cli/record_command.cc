@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+// `ringside record`: declares its options and checks what can be checked before anything is loaded.
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <ctime>
+#include <memory>
+
+#include "cli/command.h"
+#include "cli/format.h"
+#include "cli/machine.h"
+#include "cli/recorder.h"
+#include "cli/terminal.h"
+#include "fmt/format.h"
+
+namespace ringside {
+namespace {
+
+struct RecordArgs {
+  RecorderOptions options;
+  std::string duration;
+  std::string role = "auto";
+  bool force = false;
+  bool insecure = false;
+};
+
+std::string HostName() {
+  char name[256] = {};
+  if (gethostname(name, sizeof name - 1) != 0 || name[0] == '\0') return "host";
+  return name;
+}
+
+// host1-20261120-140211.rsi: two recordings of one machine never collide by accident.
+std::string DefaultOutput(const std::string& name) {
+  time_t now = time(nullptr);
+  tm local{};
+  localtime_r(&now, &local);
+  char stamp[32];
+  std::string text(stamp, strftime(stamp, sizeof stamp, "%Y%m%d-%H%M%S", &local));
+  std::string safe = name;
+  for (char& c : safe) {
+    if (c == '/' || c == ' ') c = '-';
+  }
+  return safe + "-" + text + ".rsi";
+}
+
+absl::Status ParseRole(const std::string& text, uint32_t& roles) {
+  static const std::pair<const char*, uint32_t> kRoles[] = {
+      {"auto", 0}, {"host", kRoleHost}, {"guest", kRoleGuest}};
+  for (const auto& [name, bits] : kRoles) {
+    if (text != name) continue;
+    roles = bits;
+    return absl::OkStatus();
+  }
+  return UsageError(fmt::format("--role: '{}' is none of auto, host, guest", text));
+}
+
+absl::Status CheckCollector(const RecordArgs& args) {
+  if (args.options.collector.empty() && args.insecure) {
+    return UsageError("--insecure is about --collector, which is not given");
+  }
+  if (args.options.collector.empty() || args.insecure) return absl::OkStatus();
+  return UsageError(
+      "--collector: this version cannot encrypt the connection; add --insecure to send without");
+}
+
+absl::Status MakeRoom(const std::string& path, bool force) {
+  struct stat info {};
+  if (lstat(path.c_str(), &info) != 0) return absl::OkStatus();
+  if (!force) {
+    return absl::AlreadyExistsError(
+        fmt::format("{} exists already; choose another with -o, or replace it with --force", path));
+  }
+  if (!S_ISREG(info.st_mode)) {
+    return absl::FailedPreconditionError(
+        fmt::format("{} is not a plain file; --force replaces nothing else", path));
+  }
+  RemoveIncident(path);
+  return absl::OkStatus();
+}
+
+absl::Status RunRecord(const RecordArgs& args) {
+  RecorderOptions options = args.options;
+  if (absl::Status status = ParseRole(args.role, options.agent.roles); !status.ok()) return status;
+  if (absl::Status status = CheckCollector(args); !status.ok()) return status;
+  if (!args.duration.empty()) {
+    auto duration = ParseDuration(args.duration);
+    if (!duration.ok()) return UsageError("--duration: " + Message(duration.status()));
+    if (*duration <= 0) return UsageError("--duration: must be more than 0");
+    options.duration_ns = *duration;
+  }
+  std::string missing = MissingPrivileges(ReadMachine(""));
+  if (!missing.empty()) return absl::PermissionDeniedError(missing);
+  if (options.agent.name.empty()) options.agent.name = HostName();
+  if (options.output.empty()) options.output = DefaultOutput(options.agent.name);
+  if (absl::Status status = MakeRoom(options.output, args.force); !status.ok()) return status;
+  return RunRecorder(options);
+}
+
+}  // namespace
+
+void AddRecord(CLI::App& app, Action& action) {
+  CLI::App* command = app.add_subcommand(
+      "record", "Records this machine's virtio queues into a file, until Ctrl-C or --duration.");
+  auto args = std::make_shared<RecordArgs>();
+  RecorderOptions& options = args->options;
+  command->add_option("-o,--output", options.output, "the file (default: NAME-DATE-TIME.rsi)")
+      ->type_name("FILE");
+  command->add_option("--duration", args->duration, "stop after 10s, 250ms, 1m (default: Ctrl-C)")
+      ->type_name("D");
+  command->add_option("--role", args->role, "watch this machine as: auto, host or guest")
+      ->type_name("ROLE");
+  command->add_option("--vm", options.vms, "host: only this VM, by name, UUID, tap or pid")
+      ->type_name("VM");
+  command->add_option("--detail", options.agent.detail, "record every interrupt of this queue too")
+      ->type_name("QUEUE");
+  command->add_option("--collector", options.collector, "send to this collector as well")
+      ->type_name("HOST:PORT");
+  command->add_flag("--insecure", args->insecure, "let --collector send without encryption");
+  command->add_option("--name", options.agent.name, "this node's name (default: the host name)")
+      ->type_name("N");
+  command->add_flag("--force", args->force, "replace the output file if it exists");
+  command->add_flag("-q,--quiet", options.quiet, "no progress, only 'ready' and the end");
+  command->footer(
+      Examples({"ringside record -o slow.rsi --duration 10s",
+                "ringside record --role guest --detail eth0/rx1 --duration 250ms",
+                "ringside record --vm vm1 --collector 192.0.2.7:7471 --insecure"}) +
+      "\n\nNeeds root, or CAP_BPF, CAP_PERFMON and CAP_SYS_RESOURCE. A line with 'ready' on "
+      "standard\n"
+      "error says that counting has begun. Ctrl-C ends the recording and closes the file.");
+  command->callback([args, &action] { action = [args] { return RunRecord(*args); }; });
+}
+
+}  // namespace ringside
