@@ -63,6 +63,7 @@ void StreamAxis::UseExchanges(const Stream& stream) {
 }
 
 void StreamAxis::UseWallClock(const Stream& stream, int64_t error_ns) {
+  common_error_ns_ = error_ns;
   const auto add = [&](const ClockReading& clock) {
     const int64_t offset = clock.real_ns - clock.mono_ns;
     points_.push_back({clock.mono_ns, offset - error_ns, offset + clock.width_ns + error_ns});
@@ -71,6 +72,12 @@ void StreamAxis::UseWallClock(const Stream& stream, int64_t error_ns) {
   for (const Snapshot& snapshot : stream.snapshots) add(snapshot.begin);
   std::sort(points_.begin(), points_.end(),
             [](const Point& a, const Point& b) { return a.mono_ns < b.mono_ns; });
+}
+
+int64_t StreamAxis::DriftOver(const std::vector<Snapshot>& snapshots) const {
+  if (snapshots.empty()) return 0;
+  const int64_t span_ns = snapshots.back().end.mono_ns - snapshots.front().begin.mono_ns;
+  return span_ns / 1'000'000 * kDriftPpm;
 }
 
 AxisTime StreamAxis::At(int64_t mono_ns) const {

@@ -31,6 +31,11 @@ class StreamAxis {
   // How the axis was found: "own clock", "exchange", "wall clock, unsynchronised".
   const std::string& method() const { return method_; }
   int64_t bound_ns() const { return bound_ns_; }
+  // The part of every bound that is one unknown offset, the same for all times of this stream: a
+  // wall clock's stated error.
+  int64_t common_error_ns() const { return common_error_ns_; }
+  // How far that offset may wander over the snapshots.
+  int64_t DriftOver(const std::vector<Snapshot>& snapshots) const;
 
  private:
   struct Point {
@@ -45,6 +50,7 @@ class StreamAxis {
   int64_t drift_ppm_ = 0;      // between points
   std::string method_;
   int64_t bound_ns_ = 0;
+  int64_t common_error_ns_ = 0;
 };
 
 // True if the recording was made by one of its own nodes (ringside record).

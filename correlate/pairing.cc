@@ -25,6 +25,17 @@ bool SameNode(const LocalQueue& a, const LocalQueue& b) {
   return x.machine_id == y.machine_id && x.boot_id == y.boot_id;
 }
 
+// Nodes that never exchanged times may be off by what both kernels state, all readings alike.
+TurnOptions OptionsFor(const LocalQueue& host, const LocalQueue& guest) {
+  TurnOptions options{.ring_size = host.info.ring_size};
+  options.offset_bound_ns = host.node->axis.common_error_ns() + guest.node->axis.common_error_ns();
+  if (options.offset_bound_ns > 0) {
+    options.drift_ns = host.node->axis.DriftOver(host.node->stream->snapshots) +
+                       guest.node->axis.DriftOver(guest.node->stream->snapshots);
+  }
+  return options;
+}
+
 struct Candidate {
   size_t host = 0;
   size_t guest = 0;
@@ -61,7 +72,7 @@ std::optional<Candidate> Compare(const LocalQueue& host, const LocalQueue& guest
     evidence.push_back("against: no MSI message in common");
     candidate.keys = 0;
   }
-  candidate.turn = FindTurn(Positions(host), Positions(guest), host.info.ring_size);
+  candidate.turn = FindTurn(Positions(host), Positions(guest), OptionsFor(host, guest));
   if (candidate.turn.contradiction) {
     evidence.push_back("against: used indices that cannot be of one queue");
     candidate.keys = 0;
@@ -100,18 +111,20 @@ std::vector<PositionReading> Positions(const LocalQueue& queue) {
   const std::vector<GaugePoint>& gauges =
       node.series.GaugeSeries(queue.info.id, Gauge::kPosition);
   if (gauges.empty()) return readings;
+  const int64_t common = node.axis.common_error_ns();
   for (size_t i = gauges.front().snapshot; i < snapshots.size(); ++i) {
     const auto pos = node.series.GaugeAt(queue.info.id, Gauge::kPosition, i);
     if (!pos) continue;
     const AxisTime begin = node.axis.At(snapshots[i].begin.mono_ns);
     const AxisTime end = node.axis.At(snapshots[i].end.mono_ns);
-    readings.push_back({{begin.lo_ns, end.hi_ns}, *pos});
+    readings.push_back({{begin.lo_ns + common, end.hi_ns - common}, *pos});
   }
   for (const Mark& mark : node.stream->marks) {
     // Only a vhost mark is a reading at its own time: the queue's mutex is held. Between an
     // interrupt's look at the index and its look at the clock, its vCPU may have been away.
     if (mark.queue != queue.info.id || mark.domain != Domain::kVhost) continue;
-    readings.push_back({node.axis.At(mark.mono_ns), mark.pos});
+    const AxisTime time = node.axis.At(mark.mono_ns);
+    readings.push_back({{time.lo_ns + common, time.hi_ns - common}, mark.pos});
   }
   std::sort(readings.begin(), readings.end(),
             [](const PositionReading& a, const PositionReading& b) {

@@ -2,56 +2,96 @@
 #include "correlate/turn.h"
 
 #include <algorithm>
-#include <limits>
 
 namespace ringside {
 namespace {
 
 constexpr int64_t kTurn = 65536;
+// More candidates than this are a day of full-speed traffic in one recording: not decided.
+constexpr int64_t kTurnsMax = 4096;
 
-int64_t FloorDivide(int64_t a, int64_t b) { return a / b - (a % b != 0 && (a < 0) != (b < 0)); }
-int64_t CeilDivide(int64_t a, int64_t b) { return -FloorDivide(-a, b); }
-
-// The host's positions that surround an instant; nothing if it has none on one side.
-struct Surround {
-  int64_t low = 0;
-  int64_t high = 0;
+struct Offsets {
+  int64_t lo_ns;
+  int64_t hi_ns;
 };
-std::optional<Surround> Around(const std::vector<PositionReading>& host, const AxisTime& time) {
-  // Last reading that certainly came before, first that certainly came after.
-  const auto before = std::partition_point(
-      host.begin(), host.end(), [&](const PositionReading& r) { return r.time.hi_ns <= time.lo_ns; });
-  const auto after = std::partition_point(
-      host.begin(), host.end(), [&](const PositionReading& r) { return r.time.lo_ns < time.hi_ns; });
-  if (before == host.begin() || after == host.end()) return std::nullopt;
-  return Surround{static_cast<int64_t>((before - 1)->pos), static_cast<int64_t>(after->pos)};
+
+// Offsets (to be added to guest times) under which every reading fits one turn; nothing if none.
+std::optional<Offsets> Feasible(const std::vector<PositionReading>& host,
+                                const std::vector<PositionReading>& guest, int64_t turn,
+                                const TurnOptions& options) {
+  const int64_t bound = options.offset_bound_ns + options.drift_ns;
+  Offsets offsets{-bound, bound};
+  for (const PositionReading& reading : guest) {
+    const int64_t pos = static_cast<int64_t>(reading.pos) + turn * kTurn;
+    const auto not_below = std::partition_point(
+        host.begin(), host.end(),
+        [&](const PositionReading& r) { return static_cast<int64_t>(r.pos) < pos; });
+    const int64_t visible = pos + static_cast<int64_t>(options.ring_size);
+    const auto above = std::partition_point(
+        not_below, host.end(),
+        [&](const PositionReading& r) { return static_cast<int64_t>(r.pos) <= visible; });
+    if (not_below != host.begin()) {
+      const int64_t least = (not_below - 1)->time.lo_ns - reading.time.hi_ns;
+      offsets.lo_ns = std::max(offsets.lo_ns, least - options.drift_ns);
+    }
+    if (above != host.end()) {
+      const int64_t most = above->time.hi_ns - reading.time.lo_ns;
+      offsets.hi_ns = std::min(offsets.hi_ns, most + options.drift_ns);
+    }
+    if (offsets.lo_ns > offsets.hi_ns) return std::nullopt;
+  }
+  return offsets;
+}
+
+// Counts the readings whose position the host's readings pin down: a random index falls into a
+// sixteenth of a turn once in sixteen times, so each of these speaks for the two being one queue.
+void CountEvidence(const std::vector<PositionReading>& host,
+                   const std::vector<PositionReading>& guest, const Offsets& offsets,
+                   uint32_t ring_size, Turn* result) {
+  std::optional<uint64_t> last;
+  for (const PositionReading& reading : guest) {
+    const int64_t from = reading.time.lo_ns + offsets.lo_ns;
+    const int64_t to = reading.time.hi_ns + offsets.hi_ns;
+    const auto before = std::partition_point(
+        host.begin(), host.end(),
+        [&](const PositionReading& r) { return r.time.hi_ns <= from; });
+    const auto after = std::partition_point(
+        host.begin(), host.end(), [&](const PositionReading& r) { return r.time.lo_ns < to; });
+    if (before == host.begin() || after == host.end()) continue;
+    ++result->readings;
+    const uint64_t slack = after->pos - (before - 1)->pos + ring_size;
+    if (slack < kTurn / 16 && last && *last != reading.pos) ++result->moved;
+    last = reading.pos;
+  }
 }
 
 }  // namespace
 
 Turn FindTurn(const std::vector<PositionReading>& host, const std::vector<PositionReading>& guest,
-              uint32_t ring_size) {
+              const TurnOptions& options) {
   Turn result;
-  int64_t low = std::numeric_limits<int64_t>::min();
-  int64_t high = std::numeric_limits<int64_t>::max();
-  std::optional<uint64_t> last;
-  for (const PositionReading& reading : guest) {
-    const std::optional<Surround> around = Around(host, reading.time);
-    if (!around || around->high < around->low) continue;
-    ++result.readings;
-    const int64_t published = around->low - static_cast<int64_t>(ring_size);
-    const int64_t slack = around->high - published;
-    result.slack_max = std::max<uint64_t>(result.slack_max, slack);
-    const int64_t pos = static_cast<int64_t>(reading.pos);
-    low = std::max(low, CeilDivide(published - pos, kTurn));
-    high = std::min(high, FloorDivide(around->high - pos, kTurn));
-    // A random index falls into a sixteenth of a turn once in sixteen times: only such readings,
-    // at new positions, speak for the two being one queue.
-    if (slack < kTurn / 16 && last && *last != reading.pos) ++result.moved;
-    last = reading.pos;
+  if (host.empty() || guest.empty()) return result;
+  const auto difference = [](const PositionReading& a, const PositionReading& b) {
+    return static_cast<int64_t>(a.pos) - static_cast<int64_t>(b.pos);
+  };
+  const int64_t first = difference(host.front(), guest.back()) / kTurn - 1;
+  const int64_t last = difference(host.back(), guest.front()) / kTurn + 1;
+  if (last - first > kTurnsMax) return result;
+  std::optional<Offsets> found;
+  int possible = 0;
+  for (int64_t turn = first; turn <= last; ++turn) {
+    const std::optional<Offsets> offsets = Feasible(host, guest, turn, options);
+    if (!offsets) continue;
+    ++possible;
+    found = offsets;
+    result.turn = turn;
   }
-  result.contradiction = result.readings > 0 && low > high;
-  if (result.readings > 0 && low == high) result.turn = low;
+  result.contradiction = possible == 0;
+  if (possible == 1) {
+    CountEvidence(host, guest, *found, options.ring_size, &result);
+  } else {
+    result.turn.reset();
+  }
   return result;
 }
 

@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // The turn of a queue: by how many times 65,536 the guest's positions lag the host's.
 //
-// Both sides extend the same 16-bit index, each from what it was when its agent came. At one instant
-// both read the same index (the guest reads what the host wrote), so with clocks that agree to a
-// bound, a guest's position read at [a, b] lies between the host's positions before a and after b:
+// Both sides extend the same 16-bit index, each from what it was when its agent came. The guest reads
+// what the host wrote, so in time
 //
-//   host   --x---------------x----->      H(before a) <= G + turn * 65536 <= H(after b)
-//   guest  ------[a  G  b]--------->
+//   host   --x---------------x----->      a guest reading G' = G + turn * 65536
+//   guest  ------[a  G  b]--------->      comes after every host reading below G',
+//                                         before every host reading above G' (plus one batch)
 //
-// One such reading leaves few turns; all readings of a recording leave one, or none: then the two
-// are not the same queue, or a silence hid a turn.
+// up to a constant offset between the clocks of the two, which is bounded too. A turn is possible if
+// some offset satisfies every reading; all readings of a recording leave one turn, or none: then the
+// two are not the same queue, or a silence hid a turn.
 #ifndef RINGSIDE_CORRELATE_TURN_H_
 #define RINGSIDE_CORRELATE_TURN_H_
 
@@ -26,19 +27,27 @@ struct PositionReading {
   uint64_t pos = 0;
 };
 
-struct Turn {
-  std::optional<int64_t> turn;   // known only if exactly one remains
-  bool contradiction = false;    // no turn fits all readings
-  uint64_t readings = 0;         // guest readings that had a host reading on both sides
-  uint64_t moved = 0;            // of those, at different positions, told apart from a random index
-  uint64_t slack_max = 0;        // widest H(after) - H(before) used
+struct TurnOptions {
+  // vhost advances last_used_idx before it publishes used->idx: a host reading may be ahead of what
+  // the guest can see by one batch, at most the ring's size.
+  uint32_t ring_size = 0;
+  // |host time - guest time| of one instant, the same for all readings; 0 if the readings' own
+  // intervals hold all error.
+  int64_t offset_bound_ns = 0;
+  // How much that offset may change over the recording.
+  int64_t drift_ns = 0;
 };
 
-// Both lists by time. Readings of the guest without a host reading before and after say nothing.
-// vhost advances last_used_idx before it publishes used->idx: a host reading may be ahead of what
-// the guest can see by one batch, at most `ring_size` entries.
+struct Turn {
+  std::optional<int64_t> turn;  // known only if exactly one remains
+  bool contradiction = false;   // no turn fits all readings
+  uint64_t readings = 0;        // guest readings that had a host reading on both sides
+  uint64_t moved = 0;           // of those, at new positions, that a random index would rarely fit
+};
+
+// Both lists by time, positions not falling. Without readings on both sides nothing is known.
 Turn FindTurn(const std::vector<PositionReading>& host, const std::vector<PositionReading>& guest,
-              uint32_t ring_size);
+              const TurnOptions& options);
 
 }  // namespace ringside
 

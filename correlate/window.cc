@@ -46,10 +46,14 @@ std::optional<Interval> GrowthByTime(const LocalQueue& queue, Count count, HookI
   const StreamSeries& series = queue.node->series;
   const auto from = series.FirstSnapshotOf(queue.info.id);
   if (!from || *from > range.last) return std::nullopt;
-  // A queue that appeared later starts at its first snapshot.
+  // A queue that appeared later had counted nothing before: its slot was new. Positions and the
+  // kernel's own count do not start at zero: they start at its first snapshot.
+  const bool from_zero = *from > range.first && count != Count::kVhostUsed &&
+                         count != Count::kGuestUsed && count != Count::kGuestProcIrq;
   const SnapshotRange own{std::max(range.first, *from), range.last};
-  const auto first = series.CountAt(queue.info.id, count, hook, own.first);
+  auto first = series.CountAt(queue.info.id, count, hook, own.first);
   const auto last = series.CountAt(queue.info.id, count, hook, own.last);
+  if (from_zero) first = CountPoint{};
   if (!first || !last) return std::nullopt;
   Interval growth;
   growth.lo = std::max<int64_t>(0, static_cast<int64_t>(last->lo - first->hi));

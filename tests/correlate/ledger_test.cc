@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "correlate/ledger.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "tests/correlate/path_model.h"
+
+namespace ringside {
+namespace {
+
+const QueueLedger& Only(const Ledger& ledger) {
+  EXPECT_EQ(ledger.queues.size(), 1u);
+  return ledger.queues.front();
+}
+
+const Identity* FindIdentity(const QueueLedger& queue, const std::string& id) {
+  const auto found = std::find_if(queue.identities.begin(), queue.identities.end(),
+                                  [&](const Identity& identity) { return identity.id == id; });
+  return found == queue.identities.end() ? nullptr : &*found;
+}
+
+constexpr const char* kDelivery = "kvm.injected - kvm.merged = guest.irq";
+
+std::string Explain(const QueueLedger& queue) {
+  std::string text = queue.queue + " <- " + queue.host_queue + "\n";
+  for (const Identity& identity : queue.identities) {
+    text += std::string(VerdictName(identity.verdict)) + " " + identity.id + ": " + identity.why +
+            "\n";
+  }
+  for (const std::string& line : queue.binding.evidence) text += line + "\n";
+  return text + queue.cut.why_not;
+}
+
+void ExpectCount(const QueueLedger& queue, Count count, uint64_t truth) {
+  const CountCell* cell = queue.Find(count);
+  ASSERT_NE(cell, nullptr) << CountName(count);
+  EXPECT_LE(cell->lo, truth) << CountName(count);
+  if (cell->hi) {
+    EXPECT_GE(*cell->hi, truth) << CountName(count);
+  }
+}
+
+TEST(LedgerTest, HealthyPathsHoldWithExactCounts) {
+  for (uint64_t seed = 1; seed <= 30; ++seed) {
+    PathOptions options{.seed = seed};
+    options.suppress = (seed % 5) * 0.2;
+    options.busy = (seed % 3) * 0.4;
+    PathTruth truth;
+    const Ledger ledger = MakeLedger(ModelPath(options, &truth), {});
+    const QueueLedger& queue = Only(ledger);
+    SCOPED_TRACE("seed " + std::to_string(seed) + "\n" + Explain(queue));
+    EXPECT_EQ(queue.queue, "vm1/eth0/rx0");
+    EXPECT_EQ(queue.host_queue, "host1/tap0/rx0");
+    EXPECT_TRUE(queue.binding.bound);
+    EXPECT_FALSE(queue.binding.provisional);
+    ASSERT_TRUE(queue.cut.by_position);
+    EXPECT_EQ(queue.verdict, Verdict::kHolds);
+    EXPECT_GE(queue.cut.common_marks, 50u);
+    EXPECT_EQ(queue.cut.marks_agreeing, queue.cut.common_marks);
+    ExpectCount(queue, Count::kVhostBatches, truth.batches);
+    ExpectCount(queue, Count::kVhostSignalled, truth.signalled);
+    ExpectCount(queue, Count::kKvmInjected, truth.injected);
+    ExpectCount(queue, Count::kKvmMerged, truth.merged);
+    ExpectCount(queue, Count::kGuestIrq, truth.irq);
+    ExpectCount(queue, Count::kGuestNone, truth.none);
+    ExpectCount(queue, Count::kVhostUsed, truth.entries);
+    EXPECT_EQ(queue.Find(Count::kGuestIrq)->lo, *queue.Find(Count::kGuestIrq)->hi);
+    EXPECT_TRUE(ledger.warnings.empty());
+  }
+}
+
+TEST(LedgerTest, LostInterruptsViolateDelivery) {
+  for (uint64_t seed = 1; seed <= 10; ++seed) {
+    PathTruth truth;
+    const PathOptions options{.seed = seed, .lose_every = 300};
+    const Ledger ledger = MakeLedger(ModelPath(options, &truth), {});
+    const QueueLedger& queue = Only(ledger);
+    SCOPED_TRACE("seed " + std::to_string(seed) + "\n" + Explain(queue));
+    EXPECT_EQ(queue.verdict, Verdict::kViolated);
+    EXPECT_EQ(FindIdentity(queue, kDelivery)->verdict, Verdict::kViolated);
+    EXPECT_LT(queue.cut.marks_agreeing, queue.cut.common_marks);
+  }
+}
+
+TEST(LedgerTest, DuplicatedInterruptsViolateDelivery) {
+  PathTruth truth;
+  const PathOptions options{.seed = 7, .duplicate_every = 500};
+  const Ledger ledger = MakeLedger(ModelPath(options, &truth), {});
+  SCOPED_TRACE(Explain(Only(ledger)));
+  EXPECT_EQ(FindIdentity(Only(ledger), kDelivery)->verdict, Verdict::kViolated);
+}
+
+TEST(LedgerTest, GuestAgentThatCameTurnsLaterIsPutOnTheSameTurn) {
+  PathTruth truth;
+  const PathOptions options{.seed = 3, .guest_turns_late = 5};
+  const Ledger ledger = MakeLedger(ModelPath(options, &truth), {});
+  const QueueLedger& queue = Only(ledger);
+  SCOPED_TRACE(Explain(queue));
+  EXPECT_TRUE(queue.cut.by_position);
+  EXPECT_EQ(queue.verdict, Verdict::kHolds);
+  ExpectCount(queue, Count::kGuestIrq, truth.irq);
+}
+
+TEST(LedgerTest, WithoutALinkWallClocksGiveTheSameCut) {
+  PathTruth truth;
+  const Ledger with = MakeLedger(ModelPath({.seed = 4}, &truth), {});
+  const Ledger without = MakeLedger(ModelPath({.seed = 4, .exchanges = false}, &truth), {});
+  const QueueLedger& a = Only(with);
+  const QueueLedger& b = Only(without);
+  SCOPED_TRACE(Explain(b));
+  EXPECT_TRUE(b.cut.by_position);
+  EXPECT_EQ(a.cut.from_pos, b.cut.from_pos);
+  EXPECT_EQ(a.cut.to_pos, b.cut.to_pos);
+  EXPECT_EQ(a.verdict, b.verdict);
+  EXPECT_EQ(a.Find(Count::kGuestIrq)->lo, b.Find(Count::kGuestIrq)->lo);
+}
+
+TEST(LedgerTest, ChangedMessageStartsANewEpoch) {
+  PathTruth truth;
+  const PathOptions options{.seed = 5, .affinity_change_at = 9000};
+  const Ledger ledger = MakeLedger(ModelPath(options, &truth), {});
+  const QueueLedger& queue = Only(ledger);
+  SCOPED_TRACE(Explain(queue));
+  EXPECT_EQ(queue.cut.epochs, 2u);
+  EXPECT_EQ(queue.verdict, Verdict::kHolds);
+}
+
+TEST(LedgerTest, HookThatNeverFiresGivesWayToTheNextRung) {
+  PathTruth truth;
+  const PathOptions options{.seed = 6, .fentry_silent = true};
+  const Ledger ledger = MakeLedger(ModelPath(options, &truth), {});
+  const QueueLedger& queue = Only(ledger);
+  SCOPED_TRACE(Explain(queue));
+  const CountCell* woken = queue.Find(Count::kIrqfdWoken);
+  ASSERT_NE(woken, nullptr);
+  EXPECT_EQ(woken->hook, "kprobe");
+  ExpectCount(queue, Count::kIrqfdWoken, truth.injected);
+  EXPECT_EQ(queue.verdict, Verdict::kHolds);
+}
+
+TEST(LedgerTest, OneKeyIsProvisionalAndNeverViolated) {
+  PathTruth truth;
+  PathOptions options{.seed = 8, .lose_every = 100, .msi_known = false};
+  options.batches = 200;  // too short for the moving index to speak
+  const Ledger ledger = MakeLedger(ModelPath(options, &truth), {});
+  const QueueLedger& queue = Only(ledger);
+  SCOPED_TRACE(Explain(queue));
+  EXPECT_TRUE(queue.binding.provisional);
+  EXPECT_NE(queue.verdict, Verdict::kViolated);
+}
+
+TEST(LedgerTest, OtherVmOrOtherRingIsNotBound) {
+  for (const bool other_vm : {true, false}) {
+    PathOptions options{.seed = 9};
+    if (other_vm) {
+      options.host_uuid = "7d9ee1b4-0000-4000-8000-00000000beef";
+    } else {
+      options.wrong_address = true;
+    }
+    PathTruth truth;
+    const Ledger ledger = MakeLedger(ModelPath(options, &truth), {});
+    ASSERT_EQ(ledger.queues.size(), 2u);
+    for (const QueueLedger& queue : ledger.queues) {
+      EXPECT_FALSE(queue.binding.bound);
+      EXPECT_TRUE(queue.queue.empty() || queue.host_queue.empty());
+      EXPECT_NE(queue.verdict, Verdict::kViolated);
+    }
+  }
+}
+
+TEST(LedgerTest, MissesWidenAndUnknownMissesLeaveTheEndOpen) {
+  PathTruth truth;
+  Recording recording = ModelPath({.seed = 10}, &truth);
+  Snapshot& last = recording.streams[1].snapshots.back();
+  last.hooks[0].misses = 17;
+  const Ledger widened = MakeLedger(recording, {});
+  EXPECT_EQ(*Only(widened).Find(Count::kGuestIrq)->hi, truth.irq + 17);
+  EXPECT_FALSE(widened.warnings.empty());
+  for (Snapshot& snapshot : recording.streams[1].snapshots) snapshot.hooks[0].misses.reset();
+  const Ledger open = MakeLedger(recording, {});
+  EXPECT_FALSE(Only(open).Find(Count::kGuestIrq)->hi.has_value());
+  EXPECT_EQ(FindIdentity(Only(open), kDelivery)->verdict, Verdict::kInconclusive);
+}
+
+TEST(LedgerTest, CutOffAgentAndRecorderAreSaid) {
+  PathTruth truth;
+  Recording recording = ModelPath({.seed = 11}, &truth);
+  recording.closed = false;
+  recording.streams[1].bye.reset();
+  const Ledger ledger = MakeLedger(recording, {});
+  ASSERT_EQ(ledger.warnings.size(), 2u);
+  EXPECT_NE(ledger.warnings[0].find("vm1: the agent was cut off"), std::string::npos);
+}
+
+TEST(LedgerTest, EmptyRecordingGivesAnEmptyLedger) {
+  const Ledger ledger = MakeLedger({}, {});
+  EXPECT_TRUE(ledger.queues.empty());
+  EXPECT_EQ(ledger.window.from_ns, 0);
+}
+
+}  // namespace
+}  // namespace ringside
