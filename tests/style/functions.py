@@ -268,7 +268,7 @@ def name_of(head):
     start, end = parameters
     name = head[start - 1].text
     # TEST(Suite, Name), BPF_PROG(name, ...): the macro alone would not say which one.
-    if name.isupper():
+    if name.isupper() and end > start + 1:
         inside = " ".join(token.text for token in head[start + 1:start + 4] if token.text != ")")
         return f"{name}({inside})".replace(" ,", ",")
     return "operator()" if name == ")" else name
