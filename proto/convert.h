@@ -54,6 +54,9 @@ absl::StatusOr<ClockReading> DecodeClock(const v1::ClockReading& message);
 // Fields that later versions add do not change it while they are unset.
 uint64_t Fingerprint(const NumberedRecord& record);
 
+// Memory that a record takes, roughly and never much too low: what bounds of queues and spools count.
+size_t ApproximateBytes(const Record& record);
+
 class StreamDecoder {
  public:
   // The message must have a number, and be a Hello if it is the stream's first; numbers must grow.

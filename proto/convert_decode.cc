@@ -87,7 +87,9 @@ class RecordReader {
     hello.arch = in.arch();
     hello.smbios_uuid = in.smbios_uuid();
     Bound(static_cast<size_t>(in.hooks_size()), kHooksMax, "hooks");
+    absl::flat_hash_set<uint32_t> seen;
     for (const v1::HookInfo& hook : in.hooks()) {
+      if (!seen.insert(hook.id()).second) Fail("hook {} comes twice in the Hello", hook.id());
       if (failed()) break;
       hello.hooks.push_back(HookInfo{
           HookId{Number(hook.id(), kHookMax, "hook id")}, hook.stage(), hook.program(),

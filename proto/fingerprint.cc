@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a record's hash is made of. Fields enter with a tag and only if they are set, so that a field
 // which a later version adds leaves old records' hashes alone; counts and gauges enter by name, not
-// by number; rows of a snapshot are added up, because the store keeps them in its own order.
+// by number; rows (hooks, samples) are added up, because the store keeps them in its own order.
 #include <array>
 
 #include "proto/convert.h"
@@ -67,11 +67,19 @@ void AddBody(const Hello& hello, Hasher& h) {
   h.Add(1, hello.key.machine_id).Add(2, hello.key.boot_id).Add(3, hello.key.instance);
   h.Add(4, hello.name).Add(5, hello.version).Add(6, hello.protocol).Add(7, hello.roles);
   h.Add(8, hello.kernel).Add(9, hello.arch).Add(10, hello.smbios_uuid).Add(11, hello.clock);
+  uint64_t sum = 0;
   for (const HookInfo& hook : hello.hooks) {
-    h.Add(20, uint64_t{1} + static_cast<uint32_t>(hook.id)).Add(21, hook.stage);
-    h.Add(22, hook.program).Add(23, hook.target).Add(24, static_cast<uint64_t>(hook.rung));
-    h.Add(25, static_cast<uint64_t>(hook.state)).Add(26, hook.reason);
+    sum += Hasher(20)
+               .Add(20, uint64_t{1} + static_cast<uint32_t>(hook.id))
+               .Add(21, hook.stage)
+               .Add(22, hook.program)
+               .Add(23, hook.target)
+               .Add(24, static_cast<uint64_t>(hook.rung))
+               .Add(25, static_cast<uint64_t>(hook.state))
+               .Add(26, hook.reason)
+               .value();
   }
+  h.Add(30, sum);
 }
 
 void AddBody(const QueueInfo& queue, Hasher& h) {

@@ -62,4 +62,26 @@ void CleanTexts(Record& record) {
   });
 }
 
+size_t ApproximateBytes(const Record& record) {
+  size_t bytes = sizeof(NumberedRecord) + 64;  // with the container's own share
+  Record& texts = const_cast<Record&>(record);  // NOLINT: visited, not changed
+  ForEachText(texts, [&bytes](const std::string& text, size_t, const char*) {
+    bytes += text.capacity();
+  });
+  if (const auto* hello = std::get_if<Hello>(&record)) {
+    bytes += hello->hooks.capacity() * sizeof(HookInfo);
+  } else if (const auto* snapshot = std::get_if<Snapshot>(&record)) {
+    bytes += snapshot->samples.capacity() * sizeof(Sample) +
+             snapshot->gauges.capacity() * sizeof(GaugeSample) +
+             snapshot->hooks.capacity() * sizeof(HookSample);
+  } else if (const auto* marks = std::get_if<Marks>(&record)) {
+    for (const Mark& mark : marks->marks) {
+      bytes += sizeof(Mark) + mark.counts.capacity() * sizeof(MarkCount) + 16;
+    }
+  } else if (const auto* chunk = std::get_if<EventChunk>(&record)) {
+    bytes += chunk->data.capacity();
+  }
+  return bytes;
+}
+
 }  // namespace ringside

@@ -28,20 +28,15 @@
 
 namespace ringside {
 
-struct IncidentWriterOptions {
-  // Records kept while they cannot be written: 200 ms at full speed, or a minute of a full disk.
-  size_t pending_bytes_max = size_t{64} << 20;
-  // Largest size of the file in pages of 4 KiB; 0: none. For tests of a full disk.
-  int64_t pages_max = 0;
-};
+// Records kept while they cannot be written: 200 ms at full speed, or a while of a full disk.
+inline constexpr size_t kPendingBytesMax = size_t{64} << 20;
 
 class IncidentWriter {
  public:
   // Makes a new file. `recorder` is the shown name of whoever records. ALREADY_EXISTS if there is
   // anything at `path`.
-  static absl::StatusOr<std::unique_ptr<IncidentWriter>> Create(
-      const std::string& path, const std::string& recorder,
-      const IncidentWriterOptions& options = {});
+  static absl::StatusOr<std::unique_ptr<IncidentWriter>> Create(const std::string& path,
+                                                                const std::string& recorder);
   ~IncidentWriter();
   IncidentWriter(const IncidentWriter&) = delete;
   IncidentWriter& operator=(const IncidentWriter&) = delete;
@@ -72,9 +67,13 @@ class IncidentWriter {
   uint64_t CommittedNumber(const StreamKey& key) const;
   // Whether the file has anything of this stream.
   bool Knows(const StreamKey& key) const;
-  // Marks the file as joined from files that were recorded without a link. Used by MergeIncidents.
-  void SetMerged(bool closed, int64_t real_from_ns, int64_t real_to_ns);
   const std::string& path() const;
+
+  // Marks the file as joined from others: `closed` if all of them were; from then on Commit takes no
+  // notice of the clock. Used by MergeIncidents.
+  void SetMerged(bool closed, int64_t real_from_ns, int64_t real_to_ns);
+  // Bounds the file to so many pages of 4 KiB; for tests of a full disk.
+  absl::Status SetPagesMax(int64_t pages);
 
  private:
   class Impl;

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+// The records in one incident file, stream by stream: what reading, joining and checking go through.
+// Used inside collector/store.
+//
+// All reads see the file as it was when it was opened, also while it is being written. Values are
+// checked as they come: what is returned is as safe as what the wire's decoder lets through. One
+// thread; the cursor is on one stream at a time.
+#ifndef RINGSIDE_COLLECTOR_STORE_INCIDENT_SOURCE_H_
+#define RINGSIDE_COLLECTOR_STORE_INCIDENT_SOURCE_H_
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "collector/store/incident_file.h"
+#include "collector/store/schema.h"
+#include "correlate/recording.h"
+#include "correlate/records.h"
+
+namespace ringside {
+
+struct SourceStream {
+  int64_t id = 0;
+  StreamKey key;
+  uint64_t base_number = 0;  // numbers up to this one are in an earlier file
+};
+
+// A record's place, before it is loaded.
+struct SourceEntry {
+  uint64_t number = 0;
+  RecordKind kind{};
+  int64_t ref = 0;
+  int64_t size = 0;
+  uint64_t hash = 0;
+};
+
+class IncidentSource {
+ public:
+  static absl::StatusOr<std::unique_ptr<IncidentSource>> Open(const std::string& path);
+
+  const std::string& path() const { return file_.db.path(); }
+  const std::vector<SourceStream>& streams() const { return streams_; }
+  // recorder, closed, merged, the times and the recorder's own gaps; no streams.
+  const Recording& about() const { return about_; }
+
+  // Puts the cursor before the stream's first numbered record.
+  absl::Status Rewind(int64_t stream);
+  // The next numbered record's place, nothing after the last.
+  absl::StatusOr<std::optional<SourceEntry>> Next();
+  absl::StatusOr<Record> Load(const SourceEntry& entry);
+  // What the recorder added to the stream: clock exchanges and gaps, without numbers.
+  absl::StatusOr<std::vector<Record>> Additions(int64_t stream);
+
+  // Rows left out since the last call, because their count or gauge is unknown to this version.
+  uint64_t TakeUnknownRows();
+
+ private:
+  struct SeriesRow {
+    uint32_t queue = 0;
+    std::optional<uint32_t> name;  // Count or Gauge; none if unknown
+    uint32_t hook = 0;
+  };
+  explicit IncidentSource(IncidentFile file) : file_(std::move(file)) {}
+  absl::Status ReadAbout();
+  absl::Status ReadStreams();
+  absl::Status ReadSeries();
+
+  absl::StatusOr<Record> LoadHello(const SourceEntry& entry);
+  absl::StatusOr<Record> LoadQueue(const SourceEntry& entry);
+  absl::StatusOr<Record> LoadSnapshot(const SourceEntry& entry);
+  absl::Status LoadSamples(int64_t snapshot_id, Snapshot& snapshot);
+  absl::StatusOr<Record> LoadMarks(const SourceEntry& entry);
+  absl::Status LoadMarkCounts(int64_t mark_id, Mark& mark);
+  absl::StatusOr<Record> LoadChunk(const SourceEntry& entry);
+  absl::StatusOr<Record> LoadLog(const SourceEntry& entry);
+  absl::StatusOr<Record> LoadFact(const SourceEntry& entry);
+  absl::StatusOr<Record> LoadClock(const SourceEntry& entry);
+  absl::StatusOr<Record> LoadGap(const SourceEntry& entry);
+  absl::StatusOr<Record> LoadBye(const SourceEntry& entry);
+
+  absl::Status Damaged(const char* what) const;
+  // Prepares on first use; `sql` must be a literal.
+  absl::StatusOr<Statement*> Prepared(const char* sql);
+  // Binds and steps to the one row there must be.
+  absl::StatusOr<Statement*> Row(const char* sql, int64_t id);
+  IncidentFile file_;
+  std::unordered_map<const char*, Statement> statements_;
+  std::vector<SourceStream> streams_;
+  Recording about_;
+  std::unordered_map<int64_t, uint32_t> queues_;  // rows -> the stream's ids
+  std::unordered_map<int64_t, SeriesRow> series_;
+  std::unordered_map<int64_t, SeriesRow> gauge_series_;
+  uint64_t unknown_rows_ = 0;
+};
+
+}  // namespace ringside
+
+#endif  // RINGSIDE_COLLECTOR_STORE_INCIDENT_SOURCE_H_

@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "collector/store/schema.h"
+
+#include <fmt/format.h>
+
+#include <iterator>
+#include <string_view>
+
+#include "correlate/counts.h"
+
+namespace ringside {
+namespace {
+
+// Every *_ns without `real` in its name is the node's CLOCK_MONOTONIC; `real` is ns since 1970.
+constexpr std::string_view kTables = R"sql(
+CREATE TABLE meta(key TEXT PRIMARY KEY, value) WITHOUT ROWID;
+CREATE TABLE count_names(id INTEGER PRIMARY KEY, name TEXT NOT NULL, stage TEXT, outcome TEXT,
+  text TEXT);
+CREATE TABLE gauge_names(id INTEGER PRIMARY KEY, name TEXT NOT NULL);
+CREATE TABLE enum_names(what TEXT, id INTEGER, name TEXT, PRIMARY KEY(what, id)) WITHOUT ROWID;
+
+CREATE TABLE nodes(id INTEGER PRIMARY KEY, machine_id TEXT, boot_id TEXT, name TEXT UNIQUE,
+  UNIQUE(machine_id, boot_id));
+CREATE TABLE streams(id INTEGER PRIMARY KEY, node INTEGER, instance TEXT, base_number INTEGER,
+  last_number INTEGER, missing_numbers INTEGER, UNIQUE(node, instance));
+CREATE TABLE records(stream INTEGER, number INTEGER, kind INTEGER, ref INTEGER, size INTEGER,
+  hash INTEGER, PRIMARY KEY(stream, number)) WITHOUT ROWID;
+
+CREATE TABLE hellos(id INTEGER PRIMARY KEY, stream INTEGER, name TEXT, version TEXT,
+  protocol INTEGER, roles INTEGER, kernel TEXT, arch TEXT, smbios_uuid TEXT, mono_ns INTEGER,
+  raw_ns INTEGER, real_ns INTEGER, counter INTEGER, width_ns INTEGER);
+CREATE TABLE hooks(stream INTEGER, hook INTEGER, hello INTEGER, stage TEXT, program TEXT,
+  target TEXT, rung INTEGER, state INTEGER, reason TEXT,
+  PRIMARY KEY(stream, hook, hello)) WITHOUT ROWID;
+CREATE TABLE queues(id INTEGER PRIMARY KEY, stream INTEGER, queue INTEGER, generation INTEGER,
+  UNIQUE(stream, queue, generation));
+CREATE TABLE queue_versions(id INTEGER PRIMARY KEY, queue INTEGER, mono_ns INTEGER, kind INTEGER,
+  device TEXT, name TEXT, irq_name TEXT, irq INTEGER, ring_size INTEGER, packed INTEGER,
+  ring_address INTEGER, msi_known INTEGER, msi_address INTEGER, msi_data INTEGER, epoch INTEGER,
+  vm_id TEXT, vm_name TEXT, vm_uuid TEXT, owner_pid INTEGER);
+CREATE INDEX queue_versions_by_queue ON queue_versions(queue);
+
+CREATE TABLE snapshots(id INTEGER PRIMARY KEY, stream INTEGER, sequence INTEGER, full INTEGER,
+  folded INTEGER, continues INTEGER, begin_mono_ns INTEGER, begin_raw_ns INTEGER,
+  begin_real_ns INTEGER, begin_counter INTEGER, begin_width_ns INTEGER, end_mono_ns INTEGER,
+  end_raw_ns INTEGER, end_real_ns INTEGER, end_counter INTEGER, end_width_ns INTEGER);
+CREATE INDEX snapshots_by_stream ON snapshots(stream);
+CREATE TABLE series(id INTEGER PRIMARY KEY, queue INTEGER, count INTEGER, hook INTEGER,
+  UNIQUE(queue, count, hook));
+CREATE TABLE samples(snapshot INTEGER, series INTEGER, lo INTEGER, width INTEGER,
+  PRIMARY KEY(snapshot, series)) WITHOUT ROWID;
+CREATE TABLE gauge_series(id INTEGER PRIMARY KEY, queue INTEGER, gauge INTEGER,
+  UNIQUE(queue, gauge));
+CREATE TABLE gauges(snapshot INTEGER, series INTEGER, value INTEGER,
+  PRIMARY KEY(snapshot, series)) WITHOUT ROWID;
+CREATE TABLE hook_samples(snapshot INTEGER, hook INTEGER, hits INTEGER, unplaced INTEGER,
+  dropped INTEGER, misses INTEGER, PRIMARY KEY(snapshot, hook)) WITHOUT ROWID;
+
+CREATE TABLE marks(id INTEGER PRIMARY KEY, queue INTEGER, domain INTEGER, cpu INTEGER,
+  epoch INTEGER, mono_ns INTEGER, prev INTEGER, pos INTEGER);
+CREATE TABLE mark_counts(mark INTEGER, series INTEGER, value INTEGER,
+  PRIMARY KEY(mark, series)) WITHOUT ROWID;
+CREATE TABLE event_chunks(id INTEGER PRIMARY KEY, stream INTEGER, first_number INTEGER,
+  count INTEGER, from_mono_ns INTEGER, to_mono_ns INTEGER, data BLOB);
+CREATE TABLE event_chunk_queues(queue INTEGER, kind INTEGER, chunk INTEGER, events INTEGER,
+  pos_min INTEGER, pos_max INTEGER, PRIMARY KEY(queue, kind, chunk)) WITHOUT ROWID;
+CREATE TABLE log_lines(id INTEGER PRIMARY KEY, stream INTEGER, mono_ns INTEGER, level INTEGER,
+  text TEXT);
+CREATE TABLE facts(id INTEGER PRIMARY KEY, stream INTEGER, mono_ns INTEGER, name TEXT, value TEXT);
+CREATE TABLE clock_exchanges(id INTEGER PRIMARY KEY, stream INTEGER, number INTEGER,
+  before_mono_ns INTEGER, before_raw_ns INTEGER, before_real_ns INTEGER, before_counter INTEGER,
+  before_width_ns INTEGER, agent_mono_ns INTEGER, agent_raw_ns INTEGER, agent_real_ns INTEGER,
+  agent_counter INTEGER, agent_width_ns INTEGER, after_mono_ns INTEGER, after_raw_ns INTEGER,
+  after_real_ns INTEGER, after_counter INTEGER, after_width_ns INTEGER);
+CREATE TABLE gaps(id INTEGER PRIMARY KEY, stream INTEGER, number INTEGER, maker INTEGER,
+  from_mono_ns INTEGER, to_mono_ns INTEGER, from_real_ns INTEGER, to_real_ns INTEGER, what TEXT);
+CREATE TABLE byes(id INTEGER PRIMARY KEY, stream INTEGER, mono_ns INTEGER, raw_ns INTEGER,
+  real_ns INTEGER, counter INTEGER, width_ns INTEGER, reason TEXT);
+
+CREATE TABLE claims(id INTEGER PRIMARY KEY, source TEXT, queue TEXT, count TEXT, claimed INTEGER,
+  from_real_ns INTEGER, to_real_ns INTEGER, note TEXT);
+CREATE TABLE bindings(id INTEGER PRIMARY KEY, guest_queue INTEGER, host_queue INTEGER,
+  since_real_ns INTEGER, until_real_ns INTEGER, state TEXT, evidence TEXT);
+CREATE TABLE finding_rows(id INTEGER PRIMARY KEY, cause TEXT, queue TEXT, root INTEGER,
+  caused_by TEXT, certainty TEXT, since_real_ns INTEGER, until_real_ns INTEGER, detail TEXT);
+)sql";
+
+constexpr std::string_view kViews = R"sql(
+CREATE VIEW queue_names AS
+  SELECT q.id AS queue, q.stream AS stream, n.name AS node,
+    coalesce(v.device || '/' || v.name, '#' || q.queue) AS name, q.generation AS generation,
+    k.name AS kind
+  FROM queues q JOIN streams s ON s.id = q.stream JOIN nodes n ON n.id = s.node
+  LEFT JOIN queue_versions v
+    ON v.id = (SELECT max(w.id) FROM queue_versions w WHERE w.queue = q.id)
+  LEFT JOIN enum_names k ON k.what = 'queue_kind' AND k.id = v.kind;
+
+-- The rung of each hook as its stream said it last.
+CREATE VIEW hook_rungs AS
+  SELECT h.stream AS stream, h.hook AS hook, h.rung AS rung, r.name AS name, max(h.hello) AS hello
+  FROM hooks h JOIN enum_names r ON r.what = 'rung' AND r.id = h.rung
+  GROUP BY h.stream, h.hook;
+
+-- Hooks that lost hits which nobody can number, or may have.
+CREATE VIEW hook_losses AS
+  WITH ends AS (
+    SELECT t.stream AS stream, h.hook AS hook, min(h.snapshot) AS first, max(h.snapshot) AS last
+    FROM hook_samples h JOIN snapshots t ON t.id = h.snapshot GROUP BY t.stream, h.hook)
+  SELECT e.stream AS stream, e.hook AS hook,
+    b.misses IS NULL OR a.misses IS NULL OR b.misses > a.misses OR b.unplaced > 0 AS unknown
+  FROM ends e JOIN hook_samples a ON a.snapshot = e.first AND a.hook = e.hook
+  JOIN hook_samples b ON b.snapshot = e.last AND b.hook = e.hook;
+
+-- First and last value of each series. The last one holds up to the next snapshot that is full or
+-- has lost changes before it, or to the end of the stream.
+CREATE VIEW series_ends AS
+  WITH ends AS (
+    SELECT series, min(snapshot) AS first, max(snapshot) AS last FROM samples GROUP BY series)
+  SELECT e.series AS series, r.queue AS queue, r.count AS count, r.hook AS hook, q.stream AS stream,
+    e.first AS first, a.lo AS first_lo, a.lo + a.width AS first_hi,
+    b.lo AS last_lo, b.lo + b.width AS last_hi,
+    (SELECT max(t.id) FROM snapshots t WHERE t.stream = q.stream AND t.id < coalesce(
+      (SELECT u.id FROM snapshots u WHERE u.stream = q.stream AND u.id > e.last
+       AND (u.full OR NOT u.continues) ORDER BY u.id LIMIT 1), 9223372036854775807)) AS last
+  FROM ends e JOIN series r ON r.id = e.series JOIN queues q ON q.id = r.queue
+  JOIN samples a ON a.snapshot = e.first AND a.series = e.series
+  JOIN samples b ON b.snapshot = e.last AND b.series = e.series;
+
+CREATE VIEW counts AS
+  SELECT node, queue, generation, stage, outcome, t_from, t_to, lo, hi, hook FROM (
+    SELECT m.node AS node, m.name AS queue, m.generation AS generation, c.stage AS stage,
+      c.outcome AS outcome, f.begin_real_ns AS t_from, t.end_real_ns AS t_to,
+      max(0, e.last_lo - e.first_hi) AS lo,
+      CASE WHEN coalesce(x.unknown, 1) THEN NULL ELSE e.last_hi - e.first_lo END AS hi,
+      r.name AS hook, e.queue AS queue_id, e.count AS count_id,
+      row_number() OVER (PARTITION BY e.queue, e.count
+        ORDER BY e.last_hi > e.first_lo DESC, coalesce(r.rung, 99), e.hook) AS choice
+    FROM series_ends e JOIN queue_names m ON m.queue = e.queue
+    JOIN count_names c ON c.id = e.count
+    JOIN snapshots f ON f.id = e.first JOIN snapshots t ON t.id = e.last
+    LEFT JOIN hook_rungs r ON r.stream = e.stream AND r.hook = e.hook
+    LEFT JOIN hook_losses x ON x.stream = e.stream AND x.hook = e.hook)
+  WHERE choice = 1 ORDER BY node, queue, generation, queue_id, count_id;
+
+CREATE VIEW count_rows AS
+  SELECT m.node AS node, m.name AS queue, m.generation AS generation, t.begin_real_ns AS t,
+    c.name AS count, s.lo AS lo, s.lo + s.width AS hi, r.name AS hook
+  FROM samples s JOIN snapshots t ON t.id = s.snapshot JOIN series e ON e.id = s.series
+  JOIN queue_names m ON m.queue = e.queue JOIN count_names c ON c.id = e.count
+  LEFT JOIN hook_rungs r ON r.stream = m.stream AND r.hook = e.hook;
+
+CREATE VIEW gauge_rows AS
+  SELECT m.node AS node, m.name AS queue, m.generation AS generation, t.begin_real_ns AS t,
+    g.name AS gauge, s.value AS value
+  FROM gauges s JOIN snapshots t ON t.id = s.snapshot JOIN gauge_series e ON e.id = s.series
+  JOIN queue_names m ON m.queue = e.queue JOIN gauge_names g ON g.id = e.gauge;
+
+CREATE VIEW findings AS
+  SELECT cause AS id, queue, root, caused_by, certainty, since_real_ns AS since, detail
+  FROM finding_rows;
+)sql";
+
+constexpr std::string_view kEnumNames = R"sql(
+INSERT INTO enum_names VALUES
+  ('rung',0,'tp_btf'),('rung',1,'fentry'),('rung',2,'kprobe'),('rung',3,'tracepoint'),
+  ('rung',4,'procfs'),('rung',5,'none'),
+  ('hook_state',0,'attached'),('hook_state',1,'refused'),('hook_state',2,'unneeded'),
+  ('queue_kind',0,'guest'),('queue_kind',1,'host'),('queue_kind',2,'route'),
+  ('domain',0,'irq'),('domain',1,'napi'),('domain',2,'vhost'),('domain',3,'route'),
+  ('event_kind',1,'guest.irq'),
+  ('gap_maker',1,'agent'),('gap_maker',2,'recorder'),('gap_maker',3,'numbers'),
+  ('record_kind',1,'hello'),('record_kind',2,'queue'),('record_kind',3,'snapshot'),
+  ('record_kind',4,'marks'),('record_kind',5,'chunk'),('record_kind',6,'log'),
+  ('record_kind',7,'fact'),('record_kind',8,'clock'),('record_kind',9,'gap'),
+  ('record_kind',10,'bye');
+)sql";
+
+// The file's own numbers for counts and gauges: readers go by name.
+std::string CountNamesSql() {
+  std::string sql;
+  for (int i = 0; i < kCounts; ++i) {
+    const std::string_view name = CountName(static_cast<Count>(i));
+    const std::string_view text = CountText(static_cast<Count>(i));
+    const size_t dot = name.rfind('.');
+    std::string quoted;
+    for (const char c : text) quoted.append(c == '\'' ? 2 : 1, c);
+    fmt::format_to(std::back_inserter(sql),
+                   "INSERT INTO count_names VALUES({}, '{}', '{}', '{}', '{}');\n", i, name,
+                   name.substr(0, dot), name.substr(dot + 1), quoted);
+  }
+  for (int i = 0; i < kGauges; ++i) {
+    fmt::format_to(std::back_inserter(sql), "INSERT INTO gauge_names VALUES({}, '{}');\n", i,
+                   GaugeName(static_cast<Gauge>(i)));
+  }
+  return sql;
+}
+
+}  // namespace
+
+std::string SchemaSql() {
+  return fmt::format("{}{}{}{}", kTables, kViews, kEnumNames, CountNamesSql());
+}
+
+}  // namespace ringside

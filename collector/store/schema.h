@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+// The tables and views of an incident file (described in collector/README.md) and what marks a file
+// as one. Used inside collector/store, and by tests that make files which this version cannot read.
+// Constants and pure functions, any thread.
+#ifndef RINGSIDE_COLLECTOR_STORE_SCHEMA_H_
+#define RINGSIDE_COLLECTOR_STORE_SCHEMA_H_
+
+#include <cstdint>
+#include <string>
+
+namespace ringside {
+
+// PRAGMA application_id: "RSin" read as a big-endian number.
+inline constexpr int32_t kApplicationId = 0x5253696e;
+// PRAGMA user_version: newest schema that this build writes and reads. Grows with every change that
+// an older reader must not ignore; older files open forever.
+inline constexpr int32_t kSchemaVersion = 1;
+
+// records.kind; numbers of the file format, never changed.
+enum class RecordKind : int {
+  kHello = 1,
+  kQueue,
+  kSnapshot,
+  kMarks,
+  kChunk,
+  kLog,
+  kFact,
+  kClock,
+  kGap,
+  kBye,
+};
+
+// gaps.maker
+enum class GapMaker : int {
+  kAgent = 1,   // a record of the stream
+  kRecorder,    // added by whoever wrote the file
+  kNumbers,     // follows from numbers left out: not kept when files are joined
+};
+
+// Creates every table, index and view, and fills the tables of names.
+std::string SchemaSql();
+
+}  // namespace ringside
+
+#endif  // RINGSIDE_COLLECTOR_STORE_SCHEMA_H_
