@@ -4,10 +4,11 @@
 
     tests/lab/check_first_light.py OUT_DIR [LEDGER.json]
 
-OUT_DIR is what `tests/lab/run ... --out` left (oracles.json), LEDGER.json what `ringside ledger INCIDENT --json`
-printed for the whole recording (left out: only the oracles are checked, among themselves). The measured net is quiet
-when the agents start and stop, so every count over the whole recording must contain the oracle's difference between
-the first and the last quiet moment.
+OUT_DIR is what `tests/lab/run ... --out` left (oracles.json), LEDGER.json what
+`ringside ledger INCIDENT --json` printed for the whole recording (left out: only the oracles are
+checked, among themselves). The measured net is quiet when the agents start and stop, so every
+count over the whole recording must contain the oracle's difference between the first and the last
+quiet moment.
 Prints a line per check; exit 0 if all hold, 1 if one fails, 2 on usage.
 """
 
@@ -30,7 +31,8 @@ class Report:
         print(f"{'ok  ' if holds else 'FAIL'} {name}: {detail}")
 
     def contains(self, interval, value, name):
-        self.expect(interval is not None and contains(interval, value), name, f"{show(interval)} contains {value}")
+        self.expect(interval is not None and contains(interval, value), name,
+                    f"{show(interval)} contains {value}")
 
 
 def show(interval):
@@ -60,7 +62,8 @@ def count(queue, name):
 def measured_queues(ledger, oracles):
     """rx0 -> the ledger's entry for that queue of the measured NIC."""
     prefix = f"{oracles['nodes']['guest']}/{oracles['measured']['netdev']}/"
-    return {q["queue"][len(prefix):]: q for q in ledger["queues"] if (q["queue"] or "").startswith(prefix)}
+    mine = [q for q in ledger["queues"] if (q["queue"] or "").startswith(prefix)]
+    return {q["queue"][len(prefix):]: q for q in mine}
 
 
 def irq_name(oracles, name):
@@ -70,8 +73,10 @@ def irq_name(oracles, name):
 
 def check_binding(report, name, queue, oracles):
     host = f"{oracles['nodes']['host']}/{oracles['measured']['tap']}/{name}"
-    report.expect(queue["host_queue"] == host, f"{name} binding", f"{queue['host_queue']} is {host}")
-    report.expect(queue["irq_name"] == irq_name(oracles, name), f"{name} irq name", queue["irq_name"])
+    report.expect(queue["host_queue"] == host, f"{name} binding",
+                  f"{queue['host_queue']} is {host}")
+    report.expect(queue["irq_name"] == irq_name(oracles, name), f"{name} irq name",
+                  queue["irq_name"])
 
 
 def check_guest(report, name, queue, oracles):
@@ -82,19 +87,21 @@ def check_guest(report, name, queue, oracles):
     report.contains(parts, interrupts, f"{name} guest.handled + guest.none = /proc/interrupts")
     packets = guest["packets"][name]
     if name.startswith("rx"):
-        report.contains(count(queue, "guest.packets"), packets, f"{name} guest.packets = the driver's count")
+        report.contains(count(queue, "guest.packets"), packets,
+                        f"{name} guest.packets = the driver's count")
         used = count(queue, "vhost.used")
         # A large packet takes several entries, so packets are only a lower limit here.
-        report.expect(used is not None and (used["hi"] is None or used["hi"] >= packets), f"{name} vhost.used",
-                      f"{show(used)} at least {packets} packets")
+        enough = used is not None and (used["hi"] is None or used["hi"] >= packets)
+        report.expect(enough, f"{name} vhost.used", f"{show(used)} at least {packets} packets")
     else:
-        report.contains(count(queue, "vhost.used"), packets, f"{name} vhost.used = packets the driver sent")
+        report.contains(count(queue, "vhost.used"), packets,
+                        f"{name} vhost.used = packets the driver sent")
 
 
 def check_both_sides(report, name, queue):
     host, guest = count(queue, "vhost.used"), count(queue, "guest.used")
-    report.expect(bool(host and guest and overlap(host, guest)), f"{name} used entries of both sides",
-                  f"{show(host)} and {show(guest)}")
+    report.expect(bool(host and guest and overlap(host, guest)),
+                  f"{name} used entries of both sides", f"{show(host)} and {show(guest)}")
     violated = [i["id"] for i in queue["identities"] if i["verdict"] == "violated"]
     report.expect(not violated, f"{name} no identity violated", ", ".join(violated) or "none")
     held = [i["id"] for i in queue["identities"] if i["verdict"] == "holds"]
@@ -108,23 +115,26 @@ def check_tap(report, queues, oracles):
     """The tap's totals: what its driver was offered is what vhost took plus what overflowed."""
     tap = oracles["totals"]["host"]["tap0"]
     receive = [queues[n] for n in QUEUES if n.startswith("rx") and n in queues]
-    for name, value in (("tun.offered", tap["tx_packets"] + tap["tx_dropped"]), ("tun.dropped", tap["tx_dropped"]),
+    offered = tap["tx_packets"] + tap["tx_dropped"]
+    for name, value in (("tun.offered", offered), ("tun.dropped", tap["tx_dropped"]),
                         ("tun.enqueued", tap["tx_packets"])):
-        report.contains(add([count(q, name) for q in receive]), value, f"{name} of all rx queues = tap0")
+        report.contains(add([count(q, name) for q in receive]), value,
+                        f"{name} of all rx queues = tap0")
 
 
 def check_oracles(report, oracles):
     """The oracles among themselves: where these fail, the lab is wrong, not ringside."""
     for phase in oracles["phases"]:
-        before, after = (oracles["snapshots"][phase[k]] for k in ("from", "to"))
-        tap = {k: after["host"]["tap0"][k] - before["host"]["tap0"][k] for k in after["host"]["tap0"]}
+        before, after = (oracles["snapshots"][phase[k]]["host"]["tap0"] for k in ("from", "to"))
+        tap = {name: after[name] - before[name] for name in after}
         sent = sum(t["counts"].get("sent", 0) for t in phase["traffic"])
         name = phase["name"]
         if name.startswith("udp-to-guest"):
             report.expect(sent == tap["tx_packets"] + tap["tx_dropped"], f"oracles {name}",
                           f"sent {sent} = passed {tap['tx_packets']} + dropped {tap['tx_dropped']}")
         elif name.startswith("udp-to-host"):
-            report.expect(sent == tap["rx_packets"], f"oracles {name}", f"sent {sent} = passed {tap['rx_packets']}")
+            report.expect(sent == tap["rx_packets"], f"oracles {name}",
+                          f"sent {sent} = passed {tap['rx_packets']}")
     least = min(oracles["totals"]["guest"]["packets"].values())
     report.expect(least >= 20_000, "oracles packets per queue", f"at least {least}")
 
@@ -141,7 +151,8 @@ def main():
         with open(sys.argv[2], encoding="utf-8") as f:
             queues = measured_queues(json.load(f), oracles)
         for name in QUEUES:
-            report.expect(name in queues, f"{name} in the ledger", "there" if name in queues else "missing")
+            report.expect(name in queues, f"{name} in the ledger",
+                          "there" if name in queues else "missing")
             if name in queues:
                 check_binding(report, name, queues[name], oracles)
                 check_guest(report, name, queues[name], oracles)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "queue_packets.h"
+#include "tests/lab/queue_packets.h"
 
 #include <linux/genetlink.h>
 #include <linux/netlink.h>
@@ -49,7 +49,8 @@ Attributes ParseAttributes(std::span<const char> bytes) {
     nlattr header;
     std::memcpy(&header, bytes.data(), sizeof header);
     if (header.nla_len < NLA_HDRLEN || header.nla_len > bytes.size()) break;
-    attributes[header.nla_type & NLA_TYPE_MASK] = bytes.subspan(NLA_HDRLEN, header.nla_len - NLA_HDRLEN);
+    attributes[header.nla_type & NLA_TYPE_MASK] =
+        bytes.subspan(NLA_HDRLEN, header.nla_len - NLA_HDRLEN);
     bytes = bytes.subspan(std::min<size_t>(NLA_ALIGN(header.nla_len), bytes.size()));
   }
   return attributes;
@@ -80,12 +81,15 @@ class Request {
   }
 
  private:
-  void Append(const void* data, size_t size) { bytes_.append(static_cast<const char*>(data), size); }
+  void Append(const void* data, size_t size) {
+    bytes_.append(static_cast<const char*>(data), size);
+  }
 
   std::string bytes_;
 };
 
-// Calls take(attributes) for each answer up to the end of the dump or the acknowledgement. 0, or an errno value.
+// Calls take(attributes) for each answer up to the end of the dump or the acknowledgement. Returns 0,
+// or an errno value.
 int Ask(int fd, Request& request, const std::function<void(const Attributes&)>& take) {
   const auto bytes = request.Finish();
   if (send(fd, bytes.data(), bytes.size(), 0) < 0) return errno;
@@ -140,14 +144,15 @@ int PrintQueuePackets(const char* device) {
     request.Add(kAttrScope, &kScopeQueue, sizeof kScopeQueue);
     error = Ask(fd, request, [](const Attributes& queue) {
       const bool rx = Number(queue, kAttrQueueType) == kQueueTypeRx;
-      std::printf("%s%" PRIu64 "_packets=%" PRIu64 " ", rx ? "rx" : "tx", Number(queue, kAttrQueueId),
-                  Number(queue, rx ? kAttrRxPackets : kAttrTxPackets));
+      std::printf("%s%" PRIu64 "_packets=%" PRIu64 " ", rx ? "rx" : "tx",
+                  Number(queue, kAttrQueueId), Number(queue, rx ? kAttrRxPackets : kAttrTxPackets));
     });
   }
   std::printf("\n");
   close(fd);
-  // A kernel with the family but without this command, or a driver without these statistics, has nothing to tell.
+  // A kernel without this command, or a driver without these statistics, has nothing to tell.
   if (error == 0 || error == EOPNOTSUPP) return 0;
-  std::fprintf(stderr, "ringside-lab-traffic: queue statistics of %s: %s\n", device, std::strerror(error));
+  std::fprintf(stderr, "ringside-lab-traffic: queue statistics of %s: %s\n", device,
+               std::strerror(error));
   return 1;
 }

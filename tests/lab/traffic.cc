@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 // ringside-lab-traffic: senders and receivers that know exactly what they did.
 //
-//   udp-send IP PORT COUNT SIZE GAP_US [FLOWS]   sends COUNT datagrams round robin over FLOWS connected sockets
+//   udp-send IP PORT COUNT SIZE GAP_US [FLOWS]   COUNT datagrams, round robin over FLOWS sockets
 //   udp-recv PORT SECONDS                        receives only, never answers
-//   tcp-send IP PORT BYTES                       sends, closes, waits until the receiver has taken everything
+//   tcp-send IP PORT BYTES                       sends, closes, waits until all of it was taken
 //   tcp-recv PORT                                takes one connection until its end
-//   queue-packets DEVICE                         sends nothing: the driver's own counts, see queue_packets.h
-// Options: --cpu N pins the process, --burst N sleeps GAP_US after every N datagrams only, --idle MS ends udp-recv
-// that long after its last datagram, --timeout S bounds waiting for a TCP peer, --busy-poll US polls on receive
-// (off by default).
+//   queue-packets DEVICE                         the driver's own counts, see queue_packets.h
+// Options: --cpu N pins the process, --burst N sleeps GAP_US after every N datagrams only,
+// --idle MS ends udp-recv that long after its last datagram, --timeout S bounds waiting for a TCP peer,
+// --busy-poll US polls on receive (off by default).
 //
-// Each prints one line of key=value on standard output when done; receivers print `ready` on standard error once
-// their port is open. Exit 0: did what was asked; 1: did not; 2: usage. Single-threaded, no state beyond main().
+// Each prints one line of key=value on standard output when done; receivers print `ready` on
+// standard error once their port is open. Exit 0: did what was asked; 1: did not; 2: usage.
+// Single-threaded, no state beyond main() but the stop flag.
 
 #include <arpa/inet.h>
 #include <linux/sock_diag.h>
@@ -36,7 +37,7 @@
 #include <thread>
 #include <vector>
 
-#include "queue_packets.h"
+#include "tests/lab/queue_packets.h"
 
 namespace {
 
@@ -47,7 +48,8 @@ constexpr int kExitUsage = 2;
 constexpr size_t kDatagramMax = 65507;
 constexpr size_t kFlowsMax = 1024;
 constexpr size_t kChunk = 65536;
-constexpr int kSocketBufferBytes = 32 << 20;  // a receiver that is scheduled late must not lose datagrams itself
+// A receiver that is scheduled late must not lose datagrams itself.
+constexpr int kSocketBufferBytes = 32 << 20;
 
 volatile std::sig_atomic_t g_stop = 0;
 
@@ -66,27 +68,31 @@ int Failed(const char* what) {
 }
 
 int Usage(const char* why) {
-  std::fprintf(stderr,
-               "ringside-lab-traffic: %s\n"
-               "usage: ringside-lab-traffic udp-send IP PORT COUNT SIZE GAP_US [FLOWS] [--burst N] [--cpu N]\n"
-               "                            udp-recv PORT SECONDS [--idle MS] [--busy-poll US] [--cpu N]\n"
-               "                            tcp-send IP PORT BYTES [--timeout S] [--cpu N]\n"
-               "                            tcp-recv PORT [--timeout S] [--busy-poll US] [--cpu N]\n"
-               "                            queue-packets DEVICE\n",
-               why);
+  std::fprintf(
+      stderr,
+      "ringside-lab-traffic: %s\n"
+      "usage: ringside-lab-traffic udp-send IP PORT COUNT SIZE GAP_US [FLOWS] [--burst N] [--cpu "
+      "N]\n"
+      "                            udp-recv PORT SECONDS [--idle MS] [--busy-poll US] [--cpu N]\n"
+      "                            tcp-send IP PORT BYTES [--timeout S] [--cpu N]\n"
+      "                            tcp-recv PORT [--timeout S] [--busy-poll US] [--cpu N]\n"
+      "                            queue-packets DEVICE\n",
+      why);
   return kExitUsage;
 }
 
 std::optional<int64_t> ParseNumber(std::string_view text, int64_t lowest, int64_t highest) {
   int64_t value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc() || end != text.data() + text.size() || value < lowest || value > highest) {
+  if (error != std::errc() || end != text.data() + text.size() || value < lowest ||
+      value > highest) {
     return std::nullopt;
   }
   return value;
 }
 
-// Splits arguments into positional ones and options; false if an option is unknown or its value is no number.
+// Splits arguments into positional ones and options; false if an option is unknown or its value is
+// no number.
 bool ParseOptions(std::span<char*> arguments, Options& options) {
   for (size_t i = 0; i < arguments.size(); ++i) {
     const std::string_view name = arguments[i];
@@ -157,7 +163,8 @@ int Listen(int type, std::string_view port, const Options& options) {
 struct Sent {
   int64_t accepted = 0;  // send() took it: it was handed to the device's queue
   int64_t refused = 0;   // ENOBUFS: a queue below dropped it, in the qdisc or in the driver
-  int64_t retried = 0;   // an ICMP error of an earlier datagram came back instead; this one was sent again
+  int64_t retried =
+      0;  // an ICMP error of an earlier datagram came back instead; this one was sent again
 };
 
 // One datagram. False on an error that sending again cannot help.
@@ -191,9 +198,10 @@ int UdpSend(const Options& options) {
   for (int64_t i = 0; i < *flows; ++i) {
     const int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     if (fd < 0) return Failed("socket");
-    // Without IP_RECVERR the kernel hides from a UDP sender that a queue below dropped its datagram.
+    // Without it the kernel hides from a UDP sender that a queue below dropped its datagram.
     SetInt(fd, IPPROTO_IP, IP_RECVERR, 1);
-    if (connect(fd, reinterpret_cast<const sockaddr*>(&*address), sizeof *address) < 0) return Failed("connect");
+    if (connect(fd, reinterpret_cast<const sockaddr*>(&*address), sizeof *address) < 0)
+      return Failed("connect");
     sockets.push_back(fd);
   }
   const std::vector<char> payload(static_cast<size_t>(*size), 'r');
@@ -201,10 +209,13 @@ int UdpSend(const Options& options) {
   const auto start = Clock::now();
   for (int64_t i = 0; i < *count && g_stop == 0; ++i) {
     if (!SendOne(sockets[static_cast<size_t>(i % *flows)], payload, sent)) return Failed("send");
-    if (*gap_us > 0 && (i + 1) % options.burst == 0) std::this_thread::sleep_for(std::chrono::microseconds(*gap_us));
+    if (*gap_us > 0 && (i + 1) % options.burst == 0)
+      std::this_thread::sleep_for(std::chrono::microseconds(*gap_us));
   }
-  std::printf("sent=%" PRId64 " refused=%" PRId64 " retried=%" PRId64 " bytes=%" PRId64 " flows=%" PRId64 " seconds=%.3f\n",
-              sent.accepted, sent.refused, sent.retried, sent.accepted * *size, *flows, SecondsSince(start));
+  std::printf("sent=%" PRId64 " refused=%" PRId64 " retried=%" PRId64 " bytes=%" PRId64
+              " flows=%" PRId64 " seconds=%.3f\n",
+              sent.accepted, sent.refused, sent.retried, sent.accepted * *size, *flows,
+              SecondsSince(start));
   return g_stop == 0 ? 0 : kExitFailed;
 }
 
@@ -229,18 +240,21 @@ int UdpReceive(const Options& options) {
       last = Clock::now();
     } else if (errno != EAGAIN && errno != EINTR) {
       return Failed("recv");
-    } else if (options.idle_ms > 0 && received > 0 && Clock::now() - last > std::chrono::milliseconds(options.idle_ms)) {
+    } else if (options.idle_ms > 0 && received > 0 &&
+               Clock::now() - last > std::chrono::milliseconds(options.idle_ms)) {
       break;
     }
   }
   uint32_t memory[SK_MEMINFO_VARS] = {};
   socklen_t memory_size = sizeof memory;
   if (getsockopt(fd, SOL_SOCKET, SO_MEMINFO, memory, &memory_size) < 0) return Failed("SO_MEMINFO");
-  std::printf("received=%" PRId64 " bytes=%" PRId64 " socket_drops=%u\n", received, bytes, memory[SK_MEMINFO_DROPS]);
+  std::printf("received=%" PRId64 " bytes=%" PRId64 " socket_drops=%u\n", received, bytes,
+              memory[SK_MEMINFO_DROPS]);
   return 0;
 }
 
-// A connected socket, or -1. The receiver may still be starting: refused connections are tried again until timeout.
+// A connected socket, or -1. The receiver may still be starting: refused connections are tried
+// again until the timeout.
 int ConnectPatiently(const sockaddr_in& address, int64_t timeout_s) {
   const auto end = Clock::now() + std::chrono::seconds(timeout_s);
   while (g_stop == 0) {
@@ -281,7 +295,8 @@ int TcpSend(const Options& options) {
   tcp_info info = {};
   socklen_t info_size = sizeof info;
   if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &info_size) < 0) return Failed("TCP_INFO");
-  std::printf("bytes=%" PRId64 " retransmits=%u seconds=%.3f\n", sent, info.tcpi_total_retrans, SecondsSince(start));
+  std::printf("bytes=%" PRId64 " retransmits=%u seconds=%.3f\n", sent, info.tcpi_total_retrans,
+              SecondsSince(start));
   return sent == *bytes ? 0 : kExitFailed;
 }
 
@@ -321,11 +336,13 @@ bool PinTo(int cpu) {
 
 int main(int argc, char** argv) {
   Options options;
-  if (!ParseOptions(std::span(argv + 1, static_cast<size_t>(argc - 1)), options)) return Usage("bad option");
+  if (!ParseOptions(std::span(argv + 1, static_cast<size_t>(argc - 1)), options))
+    return Usage("bad option");
   if (options.positional.empty()) return Usage("what to do?");
   if (!PinTo(options.cpu)) return Failed("--cpu");
   struct sigaction action = {};
-  action.sa_handler = [](int) { g_stop = 1; };  // no SA_RESTART: blocked calls return and the counts get printed
+  // No SA_RESTART: blocked calls return and the counts get printed.
+  action.sa_handler = [](int) { g_stop = 1; };
   sigaction(SIGTERM, &action, nullptr);
   sigaction(SIGINT, &action, nullptr);
 
@@ -334,6 +351,7 @@ int main(int argc, char** argv) {
   if (command == "udp-recv") return UdpReceive(options);
   if (command == "tcp-send") return TcpSend(options);
   if (command == "tcp-recv") return TcpReceive(options);
-  if (command == "queue-packets" && options.positional.size() == 2) return PrintQueuePackets(options.positional[1].data());
+  if (command == "queue-packets" && options.positional.size() == 2)
+    return PrintQueuePackets(options.positional[1].data());
   return Usage("unknown command");
 }

@@ -68,14 +68,16 @@ class Channel:
             waiter.put(Result(int(parts[1]), output))
 
     def _send(self, body, waiter=None):
-        with self._lock:
-            number = next(self._ids)
-            if waiter:
-                self._waiting[number] = waiter
-            try:
+        try:
+            with self._lock:
+                number = next(self._ids)
+                if waiter:
+                    self._waiting[number] = waiter
                 self._sock.sendall(f"{number} {_escape(body)}\n".encode())
-            except OSError as error:
-                raise LabError(f"{self.name}: cannot send a command: {error}") from error
+        except OSError as error:
+            time.sleep(1)  # QEMU is going: let it, so that the reason can be told
+            self._check_alive()
+            raise LabError(f"{self.name}: cannot send a command: {error}") from error
 
     def wait_up(self, timeout_s):
         deadline = time.monotonic() + timeout_s

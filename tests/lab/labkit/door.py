@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A door into the running lab for tests/lab/enter: a UNIX socket that hands commands to the VMs' channels.
+"""A door into the running lab for tests/lab/enter: a UNIX socket in front of the VMs' channels.
 
-One JSON line in ({"side", "script", "timeout_s"}), one out ({"code", "output"} or {"error"}), then the end.
+One JSON line in ({"side", "script", "timeout_s"}), one out ({"code", "output"} or {"error"}),
+then the end.
 """
 
 import json
@@ -13,7 +14,7 @@ from .errors import LabError
 
 
 class _Path:
-    """A socket's path through an open directory: UNIX socket paths are limited to about 100 characters."""
+    """A socket's path through an open directory: such paths hold about 100 characters at most."""
 
     def __init__(self, path):
         self._fd = os.open(os.path.dirname(path), os.O_PATH | os.O_DIRECTORY)
@@ -27,7 +28,7 @@ class _Path:
 
 
 class Door:
-    """Serves until close(). Runs in its own threads; a visitor's failure is told to the visitor only."""
+    """Serves until close(), in its own threads; a visitor's failure is told to the visitor only."""
 
     def __init__(self, path, machine):
         self._machine = machine
@@ -53,7 +54,8 @@ class Door:
         with visitor, visitor.makefile("rw") as stream:
             try:
                 request = json.loads(stream.readline())
-                channel = {"host": self._machine.host, "guest": self._machine.guest}[request["side"]]
+                sides = {"host": self._machine.host, "guest": self._machine.guest}
+                channel = sides[request["side"]]
                 result = channel.run_raw(request["script"], request.get("timeout_s", 60))
                 answer = {"code": result.code, "output": result.output}
             except (LabError, ValueError, KeyError) as error:
@@ -76,7 +78,8 @@ def knock(path, side, script, timeout_s):
     with socket.socket(socket.AF_UNIX) as door, _Path(path) as short:
         door.connect(short)
         with door.makefile("rw") as stream:
-            stream.write(json.dumps({"side": side, "script": script, "timeout_s": timeout_s}) + "\n")
+            request = {"side": side, "script": script, "timeout_s": timeout_s}
+            stream.write(json.dumps(request) + "\n")
             stream.flush()
             answer = json.loads(stream.readline() or '{"error": "the lab went away"}')
     if "error" in answer:

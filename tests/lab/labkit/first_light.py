@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Scenario first-light: every queue of the measured NIC moves, and ringside's account can be held against oracles.
+"""Scenario first-light: every queue of the measured NIC moves, and oracles count along.
 
 The ringside command lines are all here, at the top.
 """
@@ -17,11 +17,13 @@ from .errors import EmulatorFailure, LabError
 COLLECTOR_PORT = 7700
 RUN = "/run/ringside"
 STORE = f"{RUN}/store"
-# name, side, binary, arguments: started in this order, stopped in the reverse order with the collector last.
+# name, side, binary, arguments: started in this order, stopped in the reverse one.
 PROGRAMS = [
-    ("collector", "host", "ringside-collector", ["--listen", f"0.0.0.0:{COLLECTOR_PORT}", "--insecure", "--store", STORE]),
+    ("collector", "host", "ringside-collector",
+     ["--listen", f"0.0.0.0:{COLLECTOR_PORT}", "--insecure", "--store", STORE]),
     ("agent-host1", "host", "ringside-agent",
-     ["--collector", f"127.0.0.1:{COLLECTOR_PORT}", "--insecure", "--name", "host1", "--also-write", f"{RUN}/host1.rsi"]),
+     ["--collector", f"127.0.0.1:{COLLECTOR_PORT}", "--insecure", "--name", "host1",
+      "--also-write", f"{RUN}/host1.rsi"]),
     ("agent-vm1", "guest", "ringside-agent",
      ["--collector", f"{layout.HOST_CONTROL_IP}:{COLLECTOR_PORT}", "--insecure", "--name", "vm1",
       "--also-write", f"{RUN}/vm1.rsi"]),
@@ -34,7 +36,7 @@ ENTRIES_MIN = 20_000  # per queue: marks come every 256 entries and 50 common on
 TOP_UP = 10_000
 TOP_UPS_MAX = 6
 QUEUES = ("rx0", "tx0", "rx1", "tx1")
-# Enough flows that the kernel's flow hash gives either queue its share: the deviation from 1/2 is below 1 in 20.
+# Enough flows that the kernel's flow hash gives either queue its share (1/2, mostly within 1/20).
 FLOWS = 512
 DATAGRAM = 64
 UDP_PORT = 5001
@@ -43,7 +45,7 @@ QUIET_S = 2
 
 
 class FirstLight:
-    """One run in a booted Machine. binaries: name -> path; ringside's are absent with --no-ringside."""
+    """One run in a booted Machine. binaries: name -> path, without ringside's: traffic only."""
 
     def __init__(self, machine, binaries, out_dir, log):
         self._machine = machine
@@ -53,7 +55,6 @@ class FirstLight:
         self._ringside = "ringside-agent" in binaries
         self._out = out_dir
         self._log = log
-        self._began = time.monotonic()
         self._snapshots = []
         self._phases = []
         self._seconds = {}
@@ -114,7 +115,7 @@ class FirstLight:
             raise LabError(f"{name} did not get ready:\n{result.output}")
 
     def _stop_programs(self):
-        for name, side, *_ in [*reversed(PROGRAMS[1:]), PROGRAMS[0]]:
+        for name, side, *_ in reversed(PROGRAMS):
             code = self._sides[side].run(f"""
                 kill -TERM $(cat {RUN}/{name}.pid)
                 wait_for {STOP_S} "[ -s {RUN}/{name}.code ]" || {{ echo none; exit 0; }}
@@ -126,7 +127,8 @@ class FirstLight:
 
     def _all_traffic(self):
         self._phase("ping", self._ping)
-        # As fast as it goes: the tap's ring may overflow, which is counted; then in bursts that it can hold.
+        # As fast as it goes: the tap's ring may overflow, which is counted. Then in bursts that
+        # it can hold.
         self._phase("udp-to-guest-flood", lambda: self._udp_to_guest(12_000, 0, 1))
         self._phase("udp-to-guest", lambda: self._udp_to_guest(40_000, 2_000, 32))
         self._phase("udp-to-host-flood", lambda: self._udp_to_host(11_000, 0, 1))
@@ -146,7 +148,7 @@ class FirstLight:
             raise LabError(f"queues moved too little: {self._moved()}")
 
     def _moved(self):
-        """Packets by queue so far. Each is at least one used entry, TCP's large ones to the guest are several."""
+        """Packets by queue so far: a used entry each, TCP's large ones to the guest several."""
         first, last = self._snapshots[0], self._snapshots[-1]
         moved = oracles.delta(first["guest"]["packets"], last["guest"]["packets"])
         return {queue: moved.get(queue, 0) for queue in QUEUES}
@@ -155,8 +157,8 @@ class FirstLight:
         start = time.monotonic()
         sent = traffic()
         self._snapshots.append(oracles.snapshot(self._machine, self._traffic, name))
-        self._phases.append({"name": name, "from": len(self._snapshots) - 2, "to": len(self._snapshots) - 1,
-                             "traffic": sent})
+        last = len(self._snapshots) - 1
+        self._phases.append({"name": name, "from": last - 1, "to": last, "traffic": sent})
         what = "; ".join(f"{t['side']} {t['line']}" for t in sent)
         self._log(f"  {name}: {time.monotonic() - start:.1f} s: {what}")
 
@@ -177,8 +179,9 @@ class FirstLight:
             echo "$(< /run/{name}.out)" """))
 
     def _result(self, side, line):
-        return {"side": side, "line": line, "counts": {k: float(v) if "." in v else int(v)
-                                                       for k, v in re.findall(r"(\w+)=([\d.]+)", line)}}
+        found = re.findall(r"(\w+)=([\d.]+)", line)
+        counts = {key: float(value) if "." in value else int(value) for key, value in found}
+        return {"side": side, "line": line, "counts": counts}
 
     def _ping(self):
         """Both ways, so that each side once answers."""
@@ -191,15 +194,16 @@ class FirstLight:
 
     def _udp_to_guest(self, count, gap_us, burst):
         self._receive("guest", "udp", "udp-recv", UDP_PORT, 120, "--idle", 1000)
-        line = self._machine.host.run(self._tool("udp-send", layout.GUEST_IP, UDP_PORT, count, DATAGRAM, gap_us, FLOWS,
-                                                 "--burst", burst), 90)
+        send = self._tool("udp-send", layout.GUEST_IP, UDP_PORT, count, DATAGRAM, gap_us, FLOWS,
+                          "--burst", burst)
+        line = self._machine.host.run(send, 90)
         return [self._result("host", line), self._received("guest", "udp")]
 
     def _udp_to_host(self, count, gap_us, burst):
         """One pinned sender per guest CPU: the driver gives each CPU its own transmit queue."""
         self._receive("host", "udp", "udp-recv", UDP_PORT, 120, "--idle", 1000)
-        send = [self._tool("udp-send", layout.HOST_IP, UDP_PORT, count, DATAGRAM, gap_us, 1, "--burst", burst,
-                           "--cpu", cpu) for cpu in (0, 1)]
+        send = [self._tool("udp-send", layout.HOST_IP, UDP_PORT, count, DATAGRAM, gap_us, 1,
+                           "--burst", burst, "--cpu", cpu) for cpu in (0, 1)]
         lines = self._machine.guest.run(f"{send[0]} & {send[1]}; wait", 90).splitlines()
         return [*(self._result("guest", line) for line in lines), self._received("host", "udp")]
 
@@ -219,21 +223,23 @@ class FirstLight:
                             ignore=shutil.ignore_patterns("*.pid", "*.code"))
 
     def _sum(self, side, prefix, key):
-        phases = [p for p in self._phases if p["name"].startswith(prefix)]
-        return sum(t["counts"].get(key, 0) for p in phases for t in p["traffic"] if t["side"] == side)
+        lines = [t for p in self._phases if p["name"].startswith(prefix) for t in p["traffic"]]
+        return sum(t["counts"].get(key, 0) for t in lines if t["side"] == side)
 
     def _write(self):
         first, last = self._snapshots[0], self._snapshots[-1]
-        totals = {"host": oracles.delta(first["host"], last["host"]), "guest": oracles.delta(first["guest"], last["guest"]),
+        totals = {"host": oracles.delta(first["host"], last["host"]),
+                  "guest": oracles.delta(first["guest"], last["guest"]),
                   "udp_sent": {"to_guest": self._sum("host", "udp-to-guest", "sent"),
                                "to_host": self._sum("guest", "udp-to-host", "sent")},
                   "udp_received": {"to_guest": self._sum("guest", "udp-to-guest", "received"),
                                    "to_host": self._sum("host", "udp-to-host", "received")}}
+        measured = {"tap": "tap0", "netdev": "eth0", "virtio": first["guest"]["virtio"]}
         result = {"schema": 1, "scenario": "first-light", "release": self._machine.kernel.release,
-                  "ringside": self._ringside, "vm": {"name": layout.VM_NAME, "uuid": layout.VM_UUID},
-                  "nodes": {"host": "host1", "guest": "vm1"}, "measured": {"tap": "tap0", "netdev": "eth0",
-                                                                         "virtio": first["guest"]["virtio"]},
-                  "seconds": self._seconds, "totals": totals, "phases": self._phases, "snapshots": self._snapshots}
+                  "ringside": self._ringside, "nodes": {"host": "host1", "guest": "vm1"},
+                  "vm": {"name": layout.VM_NAME, "uuid": layout.VM_UUID}, "measured": measured,
+                  "seconds": self._seconds, "totals": totals, "phases": self._phases,
+                  "snapshots": self._snapshots}
         with open(os.path.join(self._out, "oracles.json"), "w", encoding="utf-8") as f:
             json.dump(result, f, indent=1)
             f.write("\n")

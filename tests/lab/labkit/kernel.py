@@ -46,7 +46,8 @@ def _fields(package):
 
 
 def _newer(left, right):
-    return subprocess.run(["dpkg", "--compare-versions", left, "gt", right], check=False).returncode == 0
+    argv = ["dpkg", "--compare-versions", left, "gt", right]
+    return subprocess.run(argv, check=False).returncode == 0
 
 
 def find_package(series):
@@ -58,7 +59,8 @@ def find_package(series):
         names.update(plain.findall(depends))
     if not names:  # this suite has no metapackage for the series: take what it lists
         listed = _run(["apt-cache", "pkgnames", f"linux-image-{series}."]).split()
-        names = {n for n in listed if plain.fullmatch(n) and not re.search(r"-(cloud|rt)-amd64$", n)}
+        odd = re.compile(r".*-(cloud|rt)-amd64")
+        names = {n for n in listed if plain.fullmatch(n) and not odd.fullmatch(n)}
     best = None
     for name in names:
         version = (_fields(name) or {}).get("Version")
@@ -74,8 +76,9 @@ def _decompress(payload):
     if payload.startswith(b"\x1f\x8b"):
         return gzip.GzipFile(fileobj=io.BytesIO(payload)).read()
     if payload.startswith(b"\x28\xb5\x2f\xfd"):
-        # The payload ends in 4 bytes of size, which zstd reports after having written everything.
-        return subprocess.run(["zstd", "-dcq"], input=payload[:-4], capture_output=True, check=True).stdout
+        # The payload ends in 4 bytes of size, which are no zstd.
+        return subprocess.run(["zstd", "-dcq"], input=payload[:-4], capture_output=True,
+                              check=True).stdout
     raise LabError(f"unknown kernel compression {payload[:6].hex()}")
 
 
@@ -98,7 +101,8 @@ def extract_vmlinux(bzimage, out):
 def _unpack(package, version, root):
     shutil.rmtree(root, ignore_errors=True)
     os.makedirs(root)
-    _run(["apt-get", "-q", "-o", "APT::Sandbox::User=root", "download", f"{package}={version}"], cwd=root)
+    _run(["apt-get", "-q", "-o", "APT::Sandbox::User=root", "download", f"{package}={version}"],
+         cwd=root)
     debs = [os.path.join(root, n) for n in os.listdir(root) if n.endswith(".deb")]
     _run(["dpkg", "-x", debs[0], root])
     os.unlink(debs[0])
@@ -139,6 +143,7 @@ def prepare(work_dir, series, log):
             log(f"download failed: {error}")
     kernel = _cached(base, series)
     if kernel is None:
-        raise LabError(f"no {series} kernel: apt offers none that can be downloaded here (is `apt-get update` recent?)")
+        raise LabError(f"no {series} kernel: apt offers none that can be downloaded here "
+                       "(is `apt-get update` recent?)")
     log(f"using {kernel.release} from the cache")
     return kernel

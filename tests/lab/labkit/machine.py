@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The host VM (QEMU, emulated CPU) and through it the guest VM: start, watch, stop.
 
-One object per attempt. Everything it starts is one QEMU process, known by pid; the guest VM lives inside it.
+One object per attempt. All it starts is one QEMU process, known by pid; the guest VM lives inside.
 """
 
 import ctypes
@@ -20,14 +20,16 @@ from .errors import EmulatorFailure, LabError
 HERE = os.path.dirname(os.path.abspath(__file__))
 VM_DIR = os.path.join(os.path.dirname(HERE), "vm")
 
-APPEND = ("console=ttyS0 quiet loglevel=4 panic=-1 mitigations=off nokaslr no_timer_check tsc=reliable "
-          "random.trust_cpu=on audit=0 selinux=0 apparmor=0 nowatchdog rcupdate.rcu_expedited=1")
+APPEND = ("console=ttyS0 quiet loglevel=4 panic=-1 mitigations=off nokaslr no_timer_check "
+          "tsc=reliable random.trust_cpu=on audit=0 selinux=0 apparmor=0 nowatchdog "
+          "rcupdate.rcu_expedited=1")
 HOST_UP_S = 60
 GUEST_UP_S = 120  # emulation inside emulation: 18 s on an idle machine, a minute beside a compiler
 PING_EVERY_S = 5
-SILENCE_MAX_S = 40  # one vCPU of the emulation hangs for good or not at all; a busy machine is late by seconds
-BROKEN = re.compile(r"Kernel panic|BUG: |Oops|general protection fault|soft lockup|detected stalls|internal error"
-                    r"|emulation failure|triple fault", re.IGNORECASE)
+SILENCE_MAX_S = 40  # an emulated CPU hangs for good or not at all; busy machines are late by less
+BROKEN = re.compile(r"Kernel panic|BUG: |Oops|general protection fault|soft lockup"
+                    r"|detected stalls|internal error|emulation failure|triple fault",
+                    re.IGNORECASE)
 
 
 _LIBC = ctypes.CDLL(None)  # loaded before the fork below: little may be done after it
@@ -46,7 +48,7 @@ class Machine:
         self.share = os.path.join(run_dir, "share")
         self.host = None
         self.guest = None
-        # Until agents run, a broken guest can only be the emulation's fault; afterwards it may be ours.
+        # Until agents run, a broken guest is the emulation's fault; afterwards it may be ours.
         self.guest_is_innocent = True
         self._smp = smp
         self._log = log
@@ -69,7 +71,8 @@ class Machine:
         self._log(f"guest VM up after {time.monotonic() - began:.1f} s: {self.guest.greeting}")
 
     def _launch(self):
-        paths = {"LAB_VM_DIR": VM_DIR, "LAB_MODULES": self.kernel.modules, "LAB_KERNEL": self.kernel.vmlinux,
+        paths = {"LAB_VM_DIR": VM_DIR, "LAB_MODULES": self.kernel.modules,
+                 "LAB_KERNEL": self.kernel.vmlinux,
                  "LAB_GUEST_INITRD": os.path.join(self.run_dir, "guest.cpio")}
         for role, modules in (("host", initramfs.MODULES_HOST), ("guest", initramfs.MODULES_GUEST)):
             initramfs.build(self.kernel, os.path.join(self.run_dir, f"{role}.cpio"), modules,
@@ -82,9 +85,9 @@ class Machine:
             setattr(self, role, Channel(role, ours, self.check_alive))
         with open(os.path.join(self.run_dir, "host-qemu.log"), "wb") as out:
             self._process = subprocess.Popen(  # own session: Ctrl-C is for us, we stop QEMU
-                self._qemu_argv(*(p.fileno() for p in ports)), cwd=self.run_dir, stdin=subprocess.DEVNULL,
-                stdout=out, stderr=out, start_new_session=True, preexec_fn=_die_with_parent,
-                pass_fds=[p.fileno() for p in ports])
+                self._qemu_argv(*(p.fileno() for p in ports)), cwd=self.run_dir,
+                stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True,
+                preexec_fn=_die_with_parent, pass_fds=[p.fileno() for p in ports])
         for port in ports:
             port.close()
 
@@ -99,8 +102,10 @@ class Machine:
             "-fsdev", "local,id=share,path=share,security_model=none",
             "-device", "virtio-9p-pci,fsdev=share,mount_tag=share",
             "-device", "virtio-serial-pci",
-            "-chardev", f"socket,id=host,fd={host_fd}", "-device", "virtserialport,chardev=host,name=ringside.lab",
-            "-chardev", f"socket,id=guest,fd={guest_fd}", "-device", "virtserialport,chardev=guest,name=ringside.guest",
+            "-chardev", f"socket,id=host,fd={host_fd}",
+            "-device", "virtserialport,chardev=host,name=ringside.lab",
+            "-chardev", f"socket,id=guest,fd={guest_fd}",
+            "-device", "virtserialport,chardev=guest,name=ringside.guest",
         ]
 
     def _complaints(self, name):
@@ -116,9 +121,11 @@ class Machine:
         if complaints:
             return EmulatorFailure(f"host VM: {complaints[0]}")
         if self._process.poll() is not None:
-            return LabError(f"host VM's QEMU ended with {self._process.returncode}, see host-qemu.log")
+            code = self._process.returncode
+            return LabError(f"host VM's QEMU ended with {code}, see host-qemu.log")
         kind = EmulatorFailure if self.guest_is_innocent else LabError
-        complaints = self._complaints("share/guest.console") + self._complaints("share/guest-qemu.log")
+        complaints = self._complaints("share/guest.console")
+        complaints += self._complaints("share/guest-qemu.log")
         if complaints:
             return kind(f"guest VM: {complaints[0]}")
         silent = [c.name for c in (self.host, self.guest)

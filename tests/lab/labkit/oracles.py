@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What both kernels themselves say about the measured NIC, read at quiet moments.
 
-All counts are cumulative since boot, as the kernel gives them; differences are taken by whoever reads oracles.json.
+All counts are cumulative since boot, as the kernel gives them; differences are the reader's.
 """
 
 import concurrent.futures
@@ -12,7 +12,6 @@ HOST_SCRIPT = """
 echo realtime $(date +%s%N)
 for f in /sys/class/net/tap0/statistics/*; do read v < $f; echo "tap0 ${f##*/} $v"; done
 tc -s qdisc show dev tap0
-ethtool -S tap0 2>/dev/null | sed 's/^ */ethtool /'
 """
 GUEST_SCRIPT = """
 echo realtime $(date +%s%N)
@@ -25,51 +24,56 @@ device=$(readlink /sys/class/net/eth0/device); echo "virtio ${device##*/}"
 
 
 def _named(prefix, text):
-    return {name: int(value) for name, value in re.findall(rf"^{prefix} (\S+?):? (\d+)$", text, re.MULTILINE)}
+    found = re.findall(rf"^{prefix} (\S+?):? (\d+)$", text, re.MULTILINE)
+    return {name: int(value) for name, value in found}
 
 
 def _qdiscs(text):
     """Leaf queueing disciplines of tap0 in the order tc prints them: packets passed and dropped."""
-    pattern = r"qdisc \S+ \S+ (?:dev \S+ )?parent (\S+).*\n Sent (\d+) bytes (\d+) pkt \(dropped (\d+),"
+    pattern = (r"qdisc \S+ \S+ (?:dev \S+ )?parent (\S+).*\n"
+               r" Sent (\d+) bytes (\d+) pkt \(dropped (\d+),")
     return {parent: {"bytes": int(size), "packets": int(packets), "dropped": int(dropped)}
             for parent, size, packets, dropped in re.findall(pattern, text)}
 
 
 def _interrupts(text):
-    """/proc/interrupts by name, summed over CPUs; only the device's own, others carry no name of ours."""
+    """/proc/interrupts of virtio devices by name, summed over CPUs."""
     lines = re.findall(r"^ *\d+:((?: +\d+)+) .* (virtio\d+-\S+)$", text, re.MULTILINE)
     return {name: sum(map(int, counts.split())) for counts, name in lines}
 
 
 def _per_queue(ethtool, text):
-    """Packets by queue ("rx0": n). Newer drivers moved these counts from `ethtool -S` to netlink."""
+    """Packets by queue ("rx0": n). Newer drivers moved them from `ethtool -S` to netlink."""
     line = re.search(r"^queues (.*)$", text, re.MULTILINE)[1]
     found = re.findall(r"([rt]x)(\d+)_packets=(\d+)", line)
-    found += re.findall(r"([rt]x)_queue_(\d+)_packets (\d+)", "\n".join(f"{k} {v}" for k, v in ethtool.items()))
+    older = "\n".join(f"{name} {value}" for name, value in ethtool.items())
+    found += re.findall(r"([rt]x)_queue_(\d+)_packets (\d+)", older)
     return {kind + index: int(value) for kind, index, value in found}
 
 
 def parse_host(text):
-    return {"realtime_ns": int(re.search(r"realtime (\d+)", text)[1]), "tap0": _named("tap0", text),
-            "qdisc": _qdiscs(text), "ethtool": _named("ethtool", text)}
+    return {"realtime_ns": int(re.search(r"realtime (\d+)", text)[1]),
+            "tap0": _named("tap0", text), "qdisc": _qdiscs(text)}
 
 
 def parse_guest(text):
     ethtool = _named("ethtool", text)
-    return {"realtime_ns": int(re.search(r"realtime (\d+)", text)[1]), "eth0": _named("eth0", text),
-            "interrupts": _interrupts(text), "packets": _per_queue(ethtool, text), "ethtool": ethtool,
+    return {"realtime_ns": int(re.search(r"realtime (\d+)", text)[1]),
+            "eth0": _named("eth0", text), "interrupts": _interrupts(text),
+            "packets": _per_queue(ethtool, text), "ethtool": ethtool,
             "virtio": re.search(r"^virtio (\S+)$", text, re.MULTILINE)[1]}
 
 
 def snapshot(machine, traffic, name):
-    """Both sides at (about) the same moment. Exact only while nothing moves on the measured net.
+    """Both sides at about the same moment. Exact only while nothing moves on the measured net.
 
     traffic: path of ringside-lab-traffic.
     """
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
         host = pool.submit(machine.host.run, HOST_SCRIPT)
         guest = pool.submit(machine.guest.run, GUEST_SCRIPT.replace("{traffic}", traffic))
-        return {"name": name, "host": parse_host(host.result()), "guest": parse_guest(guest.result())}
+        return {"name": name, "host": parse_host(host.result()),
+                "guest": parse_guest(guest.result())}
 
 
 def delta(before, after):

@@ -1,6 +1,7 @@
 #!/bin/busybox sh
 # SPDX-License-Identifier: Apache-2.0
-# First process of both VMs: puts a tmpfs over this machine's own / (9p, read-only) and goes on in main.sh there.
+# First process of both VMs: puts a tmpfs over this machine's own / (9p, read-only) and goes on in
+# main.sh there.
 /bin/busybox --install -s /bin
 export PATH=/bin
 mount -t proc proc /proc
@@ -18,11 +19,14 @@ die() {
   poweroff -f
 }
 
-# cache=loose: the tree below does not change while we look at it, and every lookup through two emulations costs.
-mount -t 9p -o trans=virtio,version=9p2000.L,msize=512000,cache=loose,ro root /lower || die "no root over 9p"
+# cache=loose: the tree below does not change meanwhile, and every lookup through two emulations
+# costs.
+mount -t 9p -o trans=virtio,version=9p2000.L,msize=512000,cache=loose,ro root /lower ||
+  die "no root over 9p"
 mount -t tmpfs upper /upper
 mkdir /upper/files /upper/work
-mount -t overlay -o lowerdir=/lower,upperdir=/upper/files,workdir=/upper/work root /new || die "no overlay"
+mount -t overlay -o lowerdir=/lower,upperdir=/upper/files,workdir=/upper/work root /new ||
+  die "no overlay"
 for dir in proc sys dev; do mount --move "/$dir" "/new/$dir"; done
 cp /lab.conf /new/lab.conf
 exec switch_root /new /bin/bash "$LAB_VM_DIR/main.sh"

@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# Process 1 of both VMs on their overlay root: mounts, names, the role's network, then the command server for ever.
+# Process 1 of both VMs on their overlay root: mounts, names, the role's network, then the command
+# server for ever.
 . /lab.conf
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C
 
@@ -25,7 +26,7 @@ name_machine() {
   ip link set lo up
 }
 
-# Addresses of the measured net never need ARP or IPv6: nothing may move on its queues except what a test sends.
+# Addresses here never need ARP or IPv6: nothing may move on the queues except what a test sends.
 # quiet_link DEV OWN-MAC OWN-ADDRESS PEER-MAC PEER-ADDRESS
 quiet_link() {
   echo 1 > "/proc/sys/net/ipv6/conf/$1/disable_ipv6"

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-# The command server (sourced by main.sh): one request per line on a virtio-serial port, each run in parallel.
+# The command server (sourced by main.sh): one request per line on a virtio-serial port, each run in
+# parallel.
 #   request  ID [SCRIPT]            without a script: just answer, a sign of life
 #   answer   ID EXIT-CODE [OUTPUT]
-# In SCRIPT and OUTPUT a newline is \n and a backslash is \\. No program is started on the way there and back: one
-# costs up to 0.3 s in the guest VM. Large or binary output goes through /share instead.
+# In SCRIPT and OUTPUT a newline is \n and a backslash is \\. No program is started on the way there
+# and back: one costs up to 0.3 s in the guest VM. Large or binary output goes through /share.
 . "$LAB_VM_DIR/port.sh"
 
 # nap SECONDS: sleep without starting a process.
