@@ -14,7 +14,7 @@ namespace {
 constexpr size_t kVerdictsShown = 3;  // in full; at 3 a.m. nobody reads the forth one first
 
 // Ranks of what a narrow page leaves out, first to last; what no queue shows comes before all.
-enum HideRank { kAlways, kUnseen, kFinding, kPolls, kInner, kTap, kHandled };
+enum HideRank { kAlways, kUnseen, kFinding, kPolls, kInner, kTap, kHandled, kSignalled };
 
 struct CountColumn {
   Count count;
@@ -26,7 +26,7 @@ constexpr CountColumn kCountColumns[] = {
     {Count::kTunOffered, "offered", kTap, false},
     {Count::kTunDropped, "drop", kTap, false},
     {Count::kVhostBatches, "batches", kAlways, true},
-    {Count::kVhostSignalled, "signalled", kAlways, false},
+    {Count::kVhostSignalled, "signalled", kSignalled, false},
     {Count::kVhostSuppressed, "supp", kInner, false},
     {Count::kIrqfdWoken, "woken", kInner, false},
     {Count::kKvmInjected, "injected", kAlways, false},

@@ -15,9 +15,8 @@ StoreSink::StoreSink(std::unique_ptr<IncidentWriter> writer, Clock clock)
 
 absl::StatusOr<std::unique_ptr<StoreSink>> StoreSink::Create(const std::string& path,
                                                              const std::string& recorder,
-                                                             Clock clock,
-                                                             const IncidentWriterOptions& options) {
-  auto writer = IncidentWriter::Create(path, recorder, options);
+                                                             Clock clock) {
+  auto writer = IncidentWriter::Create(path, recorder);
   if (!writer.ok()) return writer.status();
   return std::unique_ptr<StoreSink>(new StoreSink(*std::move(writer), std::move(clock)));
 }

@@ -21,9 +21,9 @@ class StoreSink : public Sink {
 
   // Makes a new file at `path`; ALREADY_EXISTS if there is one. `recorder` is the shown name of
   // this machine, `clock` reads its clocks.
-  static absl::StatusOr<std::unique_ptr<StoreSink>> Create(
-      const std::string& path, const std::string& recorder, Clock clock,
-      const IncidentWriterOptions& options = {});
+  static absl::StatusOr<std::unique_ptr<StoreSink>> Create(const std::string& path,
+                                                           const std::string& recorder,
+                                                           Clock clock);
 
   // Commits about every 200 ms, so that kill -9 costs no more than that. A failure to write (a full
   // disk: RESOURCE_EXHAUSTED) ends the recording: what was committed before stays readable.

@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/timeline_text.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "tests/correlate/path_model.h"
+
+namespace ringside {
+namespace {
+
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+constexpr int64_t kSecondNs = 1'000'000'000;
+
+// One node whose wall clock is 1,000 s ahead of its monotonic one.
+Recording Small() {
+  Recording recording{.recorder = "vm1", .closed = true};
+  Stream stream;
+  stream.hello = {.key = {"machine", "boot", "life"},
+                  .name = "vm1",
+                  .version = "0.1.0",
+                  .kernel = "6.1.0",
+                  .arch = "x86_64"};
+  stream.hello.clock = {.mono_ns = 5 * kSecondNs, .real_ns = 1005 * kSecondNs};
+  QueueInfo queue{.id = QueueId{1},
+                  .generation = 1,
+                  .mono_ns = 5 * kSecondNs,
+                  .device = "eth0",
+                  .queue = "rx0",
+                  .irq_name = "virtio0-input.0",
+                  .irq = 27,
+                  .ring_size = 256};
+  stream.queues = {queue};
+  queue.mono_ns = 7 * kSecondNs;
+  queue.epoch = 1;
+  queue.msi = {.address = 0xfee01000, .data = 0x25, .known = true};
+  stream.queues.push_back(queue);
+  for (int i = 0; i < 4; ++i) {
+    Mark mark{
+        .queue = QueueId{1}, .domain = Domain::kIrq, .mono_ns = 6 * kSecondNs + i * 300'000'000};
+    mark.pos = 256u * (i + 1);
+    mark.counts = {{Count::kGuestIrq, HookId{0}, 100u + 10u * i}};
+    stream.marks.push_back(mark);
+  }
+  stream.log = {{.mono_ns = 8 * kSecondNs, .level = 0, .text = "irq 27: nobody \033[2Jcared"}};
+  stream.facts = {{.mono_ns = 5 * kSecondNs, .name = "net.core.busy_read", .value = "50"}};
+  stream.gaps = {
+      {.from_mono_ns = 8 * kSecondNs, .to_mono_ns = 9 * kSecondNs, .what = "spool full"}};
+  stream.bye = Bye{.clock = {.mono_ns = 9 * kSecondNs}, .reason = "duration over"};
+  stream.snapshots = {{.sequence = 1,
+                       .full = true,
+                       .begin = {.mono_ns = 5 * kSecondNs, .real_ns = 1005 * kSecondNs},
+                       .end = {.mono_ns = 5 * kSecondNs, .real_ns = 1005 * kSecondNs}}};
+  recording.streams.push_back(std::move(stream));
+  return recording;
+}
+
+std::vector<Moment> All(const Recording& recording, const TimelineFilter& filter = {}) {
+  return ListMoments(recording, MakeLedger(recording, {}), filter);
+}
+
+std::vector<Moment> Of(const std::vector<Moment>& moments, const std::string& what) {
+  std::vector<Moment> found;
+  std::copy_if(moments.begin(), moments.end(), std::back_inserter(found),
+               [&](const Moment& moment) { return moment.what == what; });
+  return found;
+}
+
+TEST(TimelineTextTest, MarksAreSummedUpPerSecond) {
+  const auto marks = Of(All(Small()), "marks");
+  // At 6.0, 6.3, 6.6 and 6.9 s: all in one second of the axis.
+  ASSERT_EQ(marks.size(), 1u);
+  EXPECT_EQ(marks[0].axis_ns, 1006 * kSecondNs);
+  EXPECT_EQ(marks[0].queue, "vm1/eth0/rx0");
+  EXPECT_EQ(marks[0].text, "4 irq marks, positions 256 to 1,024, guest.irq +30");
+}
+
+TEST(TimelineTextTest, ChangesSayWhatChanged) {
+  const auto queues = Of(All(Small()), "queue");
+  ASSERT_EQ(queues.size(), 2u);
+  EXPECT_EQ(queues[0].text, "found, ring 256, irq 27 (virtio0-input.0)");
+  EXPECT_EQ(queues[1].text, "epoch 0 to 1 and MSI 0xfee01000 0x25");
+}
+
+TEST(TimelineTextTest, EverythingElseIsThereInOrder) {
+  const auto moments = All(Small());
+  EXPECT_TRUE(std::is_sorted(moments.begin(), moments.end(), [](const Moment& a, const Moment& b) {
+    return a.axis_ns < b.axis_ns;
+  }));
+  EXPECT_EQ(Of(moments, "fact").at(0).text, "net.core.busy_read = 50");
+  EXPECT_EQ(Of(moments, "gap").at(0).text, "spool full (for 1.0 s)");
+  EXPECT_EQ(Of(moments, "agent").size(), 2u);
+  EXPECT_THAT(Of(moments, "agent").at(1).text, HasSubstr("duration over"));
+}
+
+TEST(TimelineTextTest, WindowAndQueueFilter) {
+  EXPECT_THAT(Of(All(Small(), {.from_ns = 1007 * kSecondNs}), "marks"), IsEmpty());
+  EXPECT_EQ(Of(All(Small(), {.from_ns = 1007 * kSecondNs}), "queue").size(), 1u);
+  const auto other = All(Small(), {.queues = {"vm1/eth0/rx1"}});
+  EXPECT_THAT(Of(other, "marks"), IsEmpty());
+  EXPECT_EQ(Of(other, "log").size(), 1u) << "what concerns no queue stays";
+}
+
+TEST(TimelineTextTest, TimesCountFromTheFirstSnapshotAndLogsAreHarmless) {
+  const std::string text = TimelineText(All(Small()), 1005 * kSecondNs, {.width = 0});
+  EXPECT_THAT(text, HasSubstr("+1.000000 s"));
+  EXPECT_THAT(text, HasSubstr("emergency: irq 27: nobody \\x1b[2Jcared"));
+  const Json rows = TimelineRows(All(Small()), 1005 * kSecondNs);
+  EXPECT_EQ(rows[0]["offset_ns"], 0);
+  EXPECT_TRUE(rows[0]["queue"].is_null());
+}
+
+TEST(TimelineTextTest, AnAgentThatWasCutOffIsSaid) {
+  Recording recording = Small();
+  recording.streams[0].bye.reset();
+  EXPECT_THAT(Of(All(recording), "agent").at(1).text, HasSubstr("cut off"));
+}
+
+TEST(TimelineTextTest, TwoClocksShareOneAxis) {
+  PathTruth truth;
+  const Recording recording = ModelPath({.batches = 2000}, &truth);
+  const auto marks = Of(All(recording), "marks");
+  int64_t host_ns = 0;
+  int64_t guest_ns = 0;
+  for (const Moment& moment : marks) {
+    if (moment.node == "host1" && host_ns == 0) host_ns = moment.axis_ns;
+    if (moment.node == "vm1" && guest_ns == 0) guest_ns = moment.axis_ns;
+  }
+  // Their monotonic clocks are 123 ms apart, the axis is good to a fraction of a millisecond.
+  EXPECT_LT(std::abs(host_ns - guest_ns), 50'000'000);
+}
+
+}  // namespace
+}  // namespace ringside
