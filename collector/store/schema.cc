@@ -201,4 +201,14 @@ std::string SchemaSql() {
   return fmt::format("{}{}{}{}", kTables, kViews, kEnumNames, CountNamesSql());
 }
 
+std::string TemporaryViewsSql() {
+  constexpr std::string_view kCreate = "CREATE ";
+  std::string sql(kViews);
+  for (size_t at = 0; (at = sql.find(kCreate, at)) != std::string::npos;) {
+    at += kCreate.size();
+    sql.insert(at, "TEMP ");
+  }
+  return sql;
+}
+
 }  // namespace ringside

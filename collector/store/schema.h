@@ -39,6 +39,8 @@ enum class GapMaker : int {
 
 // Creates every table, index and view, and fills the tables of names.
 std::string SchemaSql();
+// The views alone, as temporary ones: they go before the file's own of the same names.
+std::string TemporaryViewsSql();
 
 }  // namespace ringside
 

@@ -79,15 +79,19 @@ absl::Status Db::Exec(const std::string& sql) {
   return Status(sqlite3_exec(db_.get(), sql.c_str(), nullptr, nullptr, nullptr));
 }
 
-absl::StatusOr<Statement> Db::Prepare(std::string_view sql) {
+absl::StatusOr<Statement> PrepareOn(sqlite3* db, const std::string& path, std::string_view sql) {
   sqlite3_stmt* handle = nullptr;
-  const int code = sqlite3_prepare_v3(db_.get(), sql.data(), static_cast<int>(sql.size()),
+  const int code = sqlite3_prepare_v3(db, sql.data(), static_cast<int>(sql.size()),
                                       SQLITE_PREPARE_PERSISTENT, &handle, nullptr);
-  if (code != SQLITE_OK) return Status(code);
+  if (code != SQLITE_OK) return SqliteStatus(code, path, sqlite3_errmsg(db));
   Statement statement;
   statement.statement_.reset(handle);
-  statement.path_ = path_.get();
+  statement.path_ = &path;
   return statement;
+}
+
+absl::StatusOr<Statement> Db::Prepare(std::string_view sql) {
+  return PrepareOn(db_.get(), *path_, sql);
 }
 
 absl::StatusOr<std::string> Db::Query(const std::string& sql) {

@@ -22,7 +22,9 @@ namespace ringside {
 // What a result code means to the user; `detail` is SQLite's own text.
 absl::Status SqliteStatus(int code, const std::string& path, std::string_view detail);
 
-class Db;
+// Prepares on a connection that somebody else owns; `path` must live as long as the statement.
+class Statement;
+absl::StatusOr<Statement> PrepareOn(sqlite3* db, const std::string& path, std::string_view sql);
 
 // A prepared statement, used again and again: Bind, then Run, or Next until it gives false.
 class Statement {
@@ -55,7 +57,8 @@ class Statement {
   explicit operator bool() const { return statement_ != nullptr; }
 
  private:
-  friend class Db;
+  friend absl::StatusOr<Statement> PrepareOn(sqlite3* db, const std::string& path,
+                                             std::string_view sql);
   struct Finalize {
     void operator()(sqlite3_stmt* statement) const { sqlite3_finalize(statement); }
   };
