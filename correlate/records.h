@@ -31,6 +31,7 @@ struct ClockReading {
   int64_t real_ns = 0;  // CLOCK_REALTIME, since 1970
   uint64_t counter = 0; // TSC or CNTVCT; 0 where it cannot be read
   int64_t width_ns = 0;
+  friend bool operator==(const ClockReading&, const ClockReading&) = default;
 };
 
 // One agent's life on one kernel. Two streams of one node (machine and boot) are the same node.
@@ -56,6 +57,7 @@ struct HookInfo {
   Rung rung = Rung::kNone;
   HookState state = HookState::kRefused;
   std::string reason;   // the kernel's own words where it refused
+  friend bool operator==(const HookInfo&, const HookInfo&) = default;
 };
 
 struct Hello {
@@ -69,6 +71,7 @@ struct Hello {
   std::string smbios_uuid;  // empty where it cannot be read
   std::vector<HookInfo> hooks;
   ClockReading clock;
+  friend bool operator==(const Hello&, const Hello&) = default;
 };
 
 enum class QueueKind : uint16_t { kGuest, kHost, kRoute };
@@ -145,6 +148,7 @@ struct Snapshot {
   std::vector<Sample> samples;
   std::vector<GaugeSample> gauges;
   std::vector<HookSample> hooks;
+  friend bool operator==(const Snapshot&, const Snapshot&) = default;
 };
 
 // Exact counts at positions (see rs_mark in bpf/events.h): `counts` are those of one writer domain
@@ -155,6 +159,7 @@ struct MarkCount {
   Count count{};
   HookId hook{};
   uint64_t value = 0;
+  friend bool operator==(const MarkCount&, const MarkCount&) = default;
 };
 struct Mark {
   QueueId queue{};
@@ -165,9 +170,11 @@ struct Mark {
   uint64_t prev = 0;
   uint64_t pos = 0;
   std::vector<MarkCount> counts;
+  friend bool operator==(const Mark&, const Mark&) = default;
 };
 struct Marks {
   std::vector<Mark> marks;
+  friend bool operator==(const Marks&, const Marks&) = default;
 };
 
 // Detail events, packed by column and compressed (proto/chunk.h). Stored as it came.
@@ -177,12 +184,14 @@ struct EventChunk {
   int64_t from_mono_ns = 0;
   int64_t to_mono_ns = 0;
   std::string data;
+  friend bool operator==(const EventChunk&, const EventChunk&) = default;
 };
 
 struct LogLine {
   int64_t mono_ns = 0;
   uint32_t level = 0;  // as in syslog: 0 emergency .. 7 debug
   std::string text;
+  friend bool operator==(const LogLine&, const LogLine&) = default;
 };
 
 // A setting that matters to the verdict: net.core.busy_read, an interrupt's affinity, an offload.
@@ -190,6 +199,7 @@ struct Fact {
   int64_t mono_ns = 0;
   std::string name;
   std::string value;
+  friend bool operator==(const Fact&, const Fact&) = default;
 };
 
 // One exchange with the collector: the agent read its clocks between the two times of the collector.
@@ -197,6 +207,7 @@ struct ClockExchange {
   ClockReading collector_before;
   ClockReading agent;
   ClockReading collector_after;
+  friend bool operator==(const ClockExchange&, const ClockExchange&) = default;
 };
 
 // Something that was not recorded, by whoever knows of it.
@@ -204,12 +215,14 @@ struct Gap {
   int64_t from_mono_ns = 0;
   int64_t to_mono_ns = 0;
   std::string what;
+  friend bool operator==(const Gap&, const Gap&) = default;
 };
 
 // The agent's last word: it stopped by itself and everything before this number was sent.
 struct Bye {
   ClockReading clock;
   std::string reason;
+  friend bool operator==(const Bye&, const Bye&) = default;
 };
 
 using Record = std::variant<Hello, QueueInfo, Snapshot, Marks, EventChunk, LogLine, Fact,
@@ -219,6 +232,7 @@ using Record = std::variant<Hello, QueueInfo, Snapshot, Marks, EventChunk, LogLi
 struct NumberedRecord {
   uint64_t number = 0;
   Record record;
+  friend bool operator==(const NumberedRecord&, const NumberedRecord&) = default;
 };
 
 }  // namespace ringside

@@ -36,8 +36,8 @@ void PutVarint(uint64_t value, std::string& out) {
   out.push_back(static_cast<char>(value));
 }
 
-// How many values of the plane fit into a byte, as a power of two. Sharing bytes is what makes small
-// values cheap: zstd's codes take at least a bit for each byte.
+// How many values of the plane fit into a byte, as a power of two. Sharing bytes is what makes
+// small values cheap: zstd's codes take at least a bit for each byte.
 unsigned PackOf(const std::string& plane) {
   uint8_t any = 0;
   for (const char value : plane) any |= static_cast<uint8_t>(value);

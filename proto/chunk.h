@@ -38,9 +38,10 @@ inline constexpr size_t kChunkEventsMax = size_t{1} << 16;
 inline constexpr size_t kChunkBytesMax = size_t{3} << 20;  // below the wire's message limit
 inline constexpr size_t kChunkCpusMax = 4096;
 
-// Packs the events, which may be in any order between CPUs; of one CPU they stay in the order given.
-// `first_number` is the number of the first of them in their stream. INVALID_ARGUMENT if there are
-// none, too many, or one that the format has no room for (a kind or time that does not exist).
+// Packs the events, which may be in any order between CPUs; of one CPU they stay in the order
+// given. `first_number` is the number of the first of them in their stream. INVALID_ARGUMENT if
+// there are none, too many, or one that the format has no room for (a kind or time that does not
+// exist).
 absl::StatusOr<EventChunk> EncodeChunk(const std::vector<Event>& events, uint64_t first_number);
 
 // Events of all CPUs merged by time; equal times in the order of CPUs. INVALID_ARGUMENT for bytes

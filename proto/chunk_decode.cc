@@ -63,8 +63,8 @@ class Unpacker {
     if (data_.size() < kHeaderBytes) return absl::DataLossError("event chunk: cut short");
     const auto byte = [this](size_t i) { return static_cast<uint8_t>(data_[i]); };
     if (byte(0) != kVersion) {
-      return absl::InvalidArgumentError(fmt::format("event chunk: format {}, this reads {}",
-                                                    byte(0), kVersion));
+      return absl::InvalidArgumentError(
+          fmt::format("event chunk: format {}, this reads {}", byte(0), kVersion));
     }
     const uint32_t crc = byte(1) | byte(2) << 8 | byte(3) << 16 | uint32_t{byte(4)} << 24;
     data_.remove_prefix(kHeaderBytes);
@@ -131,8 +131,12 @@ class Unpacker {
         }
         source.pos += UnZigZag(columns[kPositionColumn][i]);
         source.number += UnZigZag(columns[kNumberColumn][i]) + 1;
-        events[i] = Event{static_cast<int64_t>(time), source.pos, source.queue,
-                          source.kind, stream.cpu, source.number};
+        events[i] = Event{static_cast<int64_t>(time),
+                          source.pos,
+                          source.queue,
+                          source.kind,
+                          stream.cpu,
+                          source.number};
       }
     }
   }

@@ -32,14 +32,15 @@ inline constexpr uint32_t kProtocol = 1;
 
 // Limits of the wire. The encoder cuts texts to fit; the decoder refuses what does not.
 inline constexpr size_t kMessageBytesMax = size_t{4} << 20;  // gRPC's own default limit
-inline constexpr size_t kNameBytesMax = 256;   // identifiers, device and function names
-inline constexpr size_t kTextBytesMax = 4096;  // log lines (the kernel's own are below 1 KiB), facts
-inline constexpr size_t kNamesMax = 1024;      // counts or gauges an agent may know
-inline constexpr size_t kHooksMax = 1024;      // per agent; today's have 20
-inline constexpr size_t kQueuesMax = 16384;    // per stream; an agent has 1,024 slots of each kind
+inline constexpr size_t kNameBytesMax = 256;  // identifiers, device and function names
+inline constexpr size_t kTextBytesMax =
+    4096;                                    // log lines (the kernel's own are below 1 KiB), facts
+inline constexpr size_t kNamesMax = 1024;    // counts or gauges an agent may know
+inline constexpr size_t kHooksMax = 1024;    // per agent; today's have 20
+inline constexpr size_t kQueuesMax = 16384;  // per stream; an agent has 1,024 slots of each kind
 inline constexpr size_t kSamplesMax = size_t{1} << 17;  // per snapshot: 2,048 queues x 64 counts
-inline constexpr size_t kMarksMax = 8192;      // per message; the kernel's ring holds 4,600
-inline constexpr size_t kMarkCountsMax = 16;   // per mark; RS_MARK_COUNTS is 7
+inline constexpr size_t kMarksMax = 8192;     // per message; the kernel's ring holds 4,600
+inline constexpr size_t kMarkCountsMax = 16;  // per mark; RS_MARK_COUNTS is 7
 inline constexpr uint64_t kCountMax = (uint64_t{1} << 63) - 1;  // counts, numbers and positions
 
 // Fills `message`. INVALID_ARGUMENT for a ClockExchange, which only a collector can make. Texts are
@@ -54,7 +55,8 @@ absl::StatusOr<ClockReading> DecodeClock(const v1::ClockReading& message);
 // Fields that later versions add do not change it while they are unset.
 uint64_t Fingerprint(const NumberedRecord& record);
 
-// Memory that a record takes, roughly and never much too low: what bounds of queues and spools count.
+// Memory that a record takes, roughly and never much too low: what bounds of queues and spools
+// count.
 size_t ApproximateBytes(const Record& record);
 
 class StreamDecoder {

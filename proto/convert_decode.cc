@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include "absl/container/flat_hash_set.h"
+#include "proto/chunk.h"
 #include "proto/convert.h"
 #include "proto/ringside.pb.h"
 #include "proto/texts.h"
@@ -32,8 +33,8 @@ ClockReading ToClock(const v1::ClockReading& in) {
 
 }  // namespace
 
-// Reads one message. The first fault is kept and the rest of the message read on or skipped, so that
-// no caller has to check after each field.
+// Reads one message. The first fault is kept and the rest of the message read on or skipped, so
+// that no caller has to check after each field.
 class RecordReader {
  public:
   explicit RecordReader(StreamDecoder& stream) : stream_(stream) {}
@@ -91,10 +92,10 @@ class RecordReader {
     for (const v1::HookInfo& hook : in.hooks()) {
       if (!seen.insert(hook.id()).second) Fail("hook {} comes twice in the Hello", hook.id());
       if (failed()) break;
-      hello.hooks.push_back(HookInfo{
-          HookId{Number(hook.id(), kHookMax, "hook id")}, hook.stage(), hook.program(),
-          hook.target(), Enum(hook.rung(), Rung::kNone, "rung"),
-          Enum(hook.state(), HookState::kUnneeded, "hook state"), hook.reason()});
+      hello.hooks.push_back(
+          HookInfo{HookId{Number(hook.id(), kHookMax, "hook id")}, hook.stage(), hook.program(),
+                   hook.target(), Enum(hook.rung(), Rung::kNone, "rung"),
+                   Enum(hook.state(), HookState::kUnneeded, "hook state"), hook.reason()});
     }
     hello.clock = Clock(in.clock());
     ReadNames(in);
@@ -245,6 +246,10 @@ class RecordReader {
     chunk.from_mono_ns = Time(in.from_mono_ns());
     chunk.to_mono_ns = Time(in.to_mono_ns());
     if (in.to_mono_ns() < in.from_mono_ns()) Fail("an event chunk ends before it begins");
+    if (in.data().size() > kChunkBytesMax) {
+      Fail("an event chunk of {} bytes, larger than any", in.data().size());
+      return chunk;
+    }
     chunk.data = in.data();
     return chunk;
   }
@@ -319,13 +324,11 @@ absl::StatusOr<NumberedRecord> StreamDecoder::Decode(const v1::FromAgent& messag
   RecordReader reader(*this);
   const bool first = last_number_ == 0;
   if (first && !message.has_hello()) reader.Fail("the stream does not begin with a Hello");
-  if (message.number() > kCountMax) reader.Fail("record number {} is out of range",
-                                                message.number());
+  if (message.number() > kCountMax) {
+    reader.Fail("record number {} is out of range", message.number());
+  }
   if (message.number() <= last_number_) {
     reader.Fail("record number {} comes after {}", message.number(), last_number_);
-  }
-  if (!message.has_chunk() && message.ByteSizeLong() > kMessageBytesMax) {
-    reader.Fail("the message has {} bytes", message.ByteSizeLong());
   }
   NumberedRecord record;
   record.number = message.number();

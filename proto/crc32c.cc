@@ -31,7 +31,9 @@ constexpr std::array<Table, 8> kTables = MakeTables();
 
 uint32_t Crc32c(std::string_view data) {
   uint32_t crc = ~0u;
-  const auto byte = [&data](size_t i) { return static_cast<uint32_t>(static_cast<uint8_t>(data[i])); };
+  const auto byte = [&data](size_t i) {
+    return static_cast<uint32_t>(static_cast<uint8_t>(data[i]));
+  };
   size_t at = 0;
   for (; at + 8 <= data.size(); at += 8) {
     const uint32_t low =

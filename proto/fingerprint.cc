@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a record's hash is made of. Fields enter with a tag and only if they are set, so that a field
-// which a later version adds leaves old records' hashes alone; counts and gauges enter by name, not
-// by number; rows (hooks, samples) are added up, because the store keeps them in its own order.
+// What a record's hash is made of. Fields enter with a tag and only if they are set, so that a
+// field which a later version adds leaves old records' hashes alone; counts and gauges enter by
+// name, not by number; rows (hooks, samples) are added up, because the store keeps them in its own
+// order.
 #include <array>
 
 #include "proto/convert.h"

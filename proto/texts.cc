@@ -57,17 +57,15 @@ void CleanText(std::string& text, size_t max_bytes) {
 }
 
 void CleanTexts(Record& record) {
-  ForEachText(record, [](std::string& text, size_t bytes_max, const char*) {
-    CleanText(text, bytes_max);
-  });
+  ForEachText(record,
+              [](std::string& text, size_t bytes_max, const char*) { CleanText(text, bytes_max); });
 }
 
 size_t ApproximateBytes(const Record& record) {
-  size_t bytes = sizeof(NumberedRecord) + 64;  // with the container's own share
+  size_t bytes = sizeof(NumberedRecord) + 64;   // with the container's own share
   Record& texts = const_cast<Record&>(record);  // NOLINT: visited, not changed
-  ForEachText(texts, [&bytes](const std::string& text, size_t, const char*) {
-    bytes += text.capacity();
-  });
+  ForEachText(texts,
+              [&bytes](const std::string& text, size_t, const char*) { bytes += text.capacity(); });
   if (const auto* hello = std::get_if<Hello>(&record)) {
     bytes += hello->hooks.capacity() * sizeof(HookInfo);
   } else if (const auto* snapshot = std::get_if<Snapshot>(&record)) {

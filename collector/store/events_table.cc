@@ -99,20 +99,20 @@ struct Cursor : sqlite3_vtab_cursor {
 
 absl::Status ReadNames(Cursor& cursor) {
   Table& table = cursor.table();
-  absl::StatusOr<Statement> streams = PrepareOn(
-      table.db, table.name,
-      "SELECT s.id, n.name FROM main.streams s JOIN main.nodes n ON n.id = s.node"
-      " WHERE s.id IN (SELECT stream FROM main.event_chunks)");
+  absl::StatusOr<Statement> streams =
+      PrepareOn(table.db, table.name,
+                "SELECT s.id, n.name FROM main.streams s JOIN main.nodes n ON n.id = s.node"
+                " WHERE s.id IN (SELECT stream FROM main.event_chunks)");
   if (!streams.ok()) return streams.status();
   absl::StatusOr<bool> row = streams->Bind().Next();
   for (; row.ok() && *row; row = streams->Next()) {
     cursor.streams[streams->Int(0)].node = streams->Text(1);
   }
   if (!row.ok()) return row.status();
-  absl::StatusOr<Statement> queues = PrepareOn(
-      table.db, table.name,
-      "SELECT q.stream, q.queue, v.device || '/' || v.name FROM main.queues q"
-      " JOIN main.queue_versions v ON v.queue = q.id ORDER BY v.id");
+  absl::StatusOr<Statement> queues =
+      PrepareOn(table.db, table.name,
+                "SELECT q.stream, q.queue, v.device || '/' || v.name FROM main.queues q"
+                " JOIN main.queue_versions v ON v.queue = q.id ORDER BY v.id");
   if (!queues.ok()) return queues.status();
   for (row = queues->Bind().Next(); row.ok() && *row; row = queues->Next()) {
     const auto stream = cursor.streams.find(queues->Int(0));
@@ -173,8 +173,9 @@ absl::Status NextChunk(Cursor& cursor) {
   while (cursor.events.empty() && cursor.next_chunk < cursor.chunks.size()) {
     const Cursor::Place& place = cursor.chunks[cursor.next_chunk++];
     if (!cursor.load) {
-      absl::StatusOr<Statement> load = PrepareOn(cursor.table().db, cursor.table().name,
-                                                 "SELECT data FROM main.event_chunks WHERE id = ?1");
+      absl::StatusOr<Statement> load =
+          PrepareOn(cursor.table().db, cursor.table().name,
+                    "SELECT data FROM main.event_chunks WHERE id = ?1");
       if (!load.ok()) return load.status();
       cursor.load = *std::move(load);
     }
@@ -184,8 +185,8 @@ absl::Status NextChunk(Cursor& cursor) {
     absl::StatusOr<std::vector<Event>> events = DecodeChunk(cursor.load.Text(0));
     cursor.load.Bind();
     if (!events.ok()) {
-      return absl::DataLossError(fmt::format("event chunk {}: {}", place.chunk,
-                                             std::string(events.status().message())));
+      return absl::DataLossError(
+          fmt::format("event chunk {}: {}", place.chunk, std::string(events.status().message())));
     }
     cursor.events = *std::move(events);
     cursor.names = &cursor.streams[place.stream];
@@ -289,9 +290,7 @@ int Next(sqlite3_vtab_cursor* base) {
   return status.ok() ? SQLITE_OK : cursor.table().Fail(status);
 }
 
-int Eof(sqlite3_vtab_cursor* base) {
-  return static_cast<Cursor*>(base)->ended() ? 1 : 0;
-}
+int Eof(sqlite3_vtab_cursor* base) { return static_cast<Cursor*>(base)->ended() ? 1 : 0; }
 
 void ResultText(sqlite3_context* context, const std::string& text) {
   sqlite3_result_text64(context, text.data(), text.size(), SQLITE_TRANSIENT, SQLITE_UTF8);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The `events` table of an incident: detail events live in compressed chunks, and this virtual table
-// decodes them while a query runs.
+// The `events` table of an incident: detail events live in compressed chunks, and this virtual
+// table decodes them while a query runs.
 //
 //   events(node, queue, kind, t, mono_ns, cpu, position, number)
 //

@@ -32,16 +32,12 @@ absl::Status ErrnoStatus(const std::string& path, int error) {
   const std::string text = fmt::format("{}: {}", path, std::generic_category().message(error));
   switch (error) {
     case ENOENT:
-    case ENOTDIR:
-      return absl::NotFoundError(fmt::format("{}: no such file", path));
+    case ENOTDIR: return absl::NotFoundError(fmt::format("{}: no such file", path));
     case EACCES:
-    case EPERM:
-      return absl::PermissionDeniedError(text);
+    case EPERM: return absl::PermissionDeniedError(text);
     case ENOSPC:
-    case EDQUOT:
-      return absl::ResourceExhaustedError(text);
-    default:
-      return absl::UnavailableError(text);
+    case EDQUOT: return absl::ResourceExhaustedError(text);
+    default: return absl::UnavailableError(text);
   }
 }
 
@@ -161,8 +157,8 @@ int64_t FileBytes(const std::string& path) {
   return stat(path.c_str(), &info) == 0 ? info.st_size : -1;
 }
 
-// A file that was being written when its recorder died, in a directory where SQLite may not make the
-// shared memory that reading it takes: read a copy.
+// A file that was being written when its recorder died, in a directory where SQLite may not make
+// the shared memory that reading it takes: read a copy.
 absl::StatusOr<IncidentFile> OpenCopy(const std::string& path) {
   absl::StatusOr<std::unique_ptr<TemporaryDirectory>> directory = TemporaryDirectory::Create();
   if (!directory.ok()) return directory.status();
@@ -182,8 +178,8 @@ absl::StatusOr<IncidentFile> OpenCopy(const std::string& path) {
 const std::map<std::string, std::string>& ExpectedTables() {
   static const auto* const tables = [] {
     auto* made = new std::map<std::string, std::string>;
-    absl::StatusOr<Db> db = Db::Open(":memory:", "memory",
-                                     SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE);
+    absl::StatusOr<Db> db =
+        Db::Open(":memory:", "memory", SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE);
     if (!db.ok() || !db->Exec(SchemaSql()).ok()) return made;
     absl::StatusOr<Statement> select =
         db->Prepare("SELECT name, sql FROM sqlite_schema WHERE type = 'table'");
@@ -195,7 +191,8 @@ const std::map<std::string, std::string>& ExpectedTables() {
   return *tables;
 }
 
-// A table that is not what this schema says could be a view, or a virtual table, of somebody's making.
+// A table that is not what this schema says could be a view, or a virtual table, of somebody's
+// making.
 absl::Status CheckTables(Db& db) {
   absl::StatusOr<Statement> select =
       db.Prepare("SELECT type || sql FROM sqlite_schema WHERE name = ?1");

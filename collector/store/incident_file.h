@@ -2,7 +2,8 @@
 // Opens an incident file for reading, whatever state it is in, and says what is wrong with it if it
 // cannot be read. Used inside collector/store.
 //
-// The file is never changed and no code in it runs. An IncidentFile belongs to one thread at a time.
+// The file is never changed and no code in it runs. An IncidentFile belongs to one thread at a
+// time.
 #ifndef RINGSIDE_COLLECTOR_STORE_INCIDENT_FILE_H_
 #define RINGSIDE_COLLECTOR_STORE_INCIDENT_FILE_H_
 

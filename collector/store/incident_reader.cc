@@ -46,9 +46,9 @@ absl::StatusOr<std::vector<std::string>> FilesIn(const std::string& directory) {
     return absl::NotFoundError(fmt::format("{}: no incidents (*.rsi) in it", directory));
   }
   if (files.size() > kStoreFilesMax) {
-    return absl::FailedPreconditionError(fmt::format(
-        "{}: {} incidents, at most {} can be read as one: name one of them", directory,
-        files.size(), kStoreFilesMax));
+    return absl::FailedPreconditionError(
+        fmt::format("{}: {} incidents, at most {} can be read as one: name one of them", directory,
+                    files.size(), kStoreFilesMax));
   }
   std::sort(files.begin(), files.end());  // named after their times
   return files;
@@ -122,9 +122,9 @@ class StreamBuilder {
     if (record.number > last_ + 1) {
       stream_.missing_numbers += record.number - last_ - 1;
       if (!std::holds_alternative<Gap>(record.record)) {
-        stream_.gaps.push_back(Gap{last_mono_ns_, last_mono_ns_,
-                                   fmt::format("records {} to {} are missing", last_ + 1,
-                                               record.number - 1)});
+        stream_.gaps.push_back(
+            Gap{last_mono_ns_, last_mono_ns_,
+                fmt::format("records {} to {} are missing", last_ + 1, record.number - 1)});
       }
     }
     last_ = std::max(last_, record.number);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The records in one incident file, stream by stream: what reading, joining and checking go through.
-// Used inside collector/store.
+// The records in one incident file, stream by stream: what reading, joining and checking go
+// through. Used inside collector/store.
 //
 // All reads see the file as it was when it was opened, also while it is being written. Values are
 // checked as they come: what is returned is as safe as what the wire's decoder lets through. One

@@ -43,12 +43,11 @@ absl::Status RunAll(Db& db, std::initializer_list<const char*> statements) {
 // Writes the empty incident under a name of its own, so that nobody ever sees half of one.
 absl::Status WriteSchema(const std::string& name, const std::string& path,
                          const std::string& recorder) {
-  absl::StatusOr<Db> db = Db::Open(
-      name, path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX);
+  absl::StatusOr<Db> db =
+      Db::Open(name, path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX);
   if (!db.ok()) return db.status();
-  const std::string identity =
-      fmt::format("PRAGMA application_id = {}; PRAGMA user_version = {};", kApplicationId,
-                  kSchemaVersion);
+  const std::string identity = fmt::format("PRAGMA application_id = {}; PRAGMA user_version = {};",
+                                           kApplicationId, kSchemaVersion);
   const std::string sql = SchemaSql();
   if (absl::Status status =
           RunAll(*db, {"PRAGMA page_size = 4096", "BEGIN", identity.c_str(), sql.c_str()});
@@ -92,8 +91,8 @@ absl::Status CheckBody(const NumberedRecord& record, std::vector<ChunkQueue>& ch
   if (const auto* snapshot = std::get_if<Snapshot>(&record.record)) {
     for (const Sample& sample : snapshot->samples) {
       if (sample.lo <= sample.hi && sample.hi <= kCountMax) continue;
-      return absl::InvalidArgumentError(fmt::format("record {} has a count of {} to {}",
-                                                    record.number, sample.lo, sample.hi));
+      return absl::InvalidArgumentError(
+          fmt::format("record {} has a count of {} to {}", record.number, sample.lo, sample.hi));
     }
   }
   if (const auto* chunk = std::get_if<EventChunk>(&record.record)) {
@@ -247,12 +246,11 @@ void IncidentWriter::Impl::NoteClock(const ClockReading& now) {
     const int64_t elapsed_ns = now.mono_ns - last_clock_->mono_ns;
     const int64_t step_ns = now.real_ns - last_clock_->real_ns - elapsed_ns;
     if (std::abs(step_ns) > kSlewSlack_ns + elapsed_ns / 10) {
-      gaps_.push_back(RecorderGap{
-          last_clock_->real_ns, now.real_ns,
-          fmt::format("the recorder's clock was set {} by {:.3f} s{}",
-                      step_ns < 0 ? "back" : "forward",
-                      static_cast<double>(std::abs(step_ns)) / 1e9,
-                      step_ns < 0 ? "" : ", or its machine slept")});
+      gaps_.push_back(RecorderGap{last_clock_->real_ns, now.real_ns,
+                                  fmt::format("the recorder's clock was set {} by {:.3f} s{}",
+                                              step_ns < 0 ? "back" : "forward",
+                                              static_cast<double>(std::abs(step_ns)) / 1e9,
+                                              step_ns < 0 ? "" : ", or its machine slept")});
     }
   }
   last_clock_ = now;
@@ -273,9 +271,9 @@ absl::Status IncidentWriter::Impl::Commit(const ClockReading& now) {
     if (sqlite3_get_autocommit(db_.get()) == 0) db_.Exec("ROLLBACK").IgnoreError();
     writer_.reset();
     if (!failing_) {
-      failing_ = RecorderGap{now.real_ns, now.real_ns,
-                             fmt::format("nothing could be written: {}",
-                                         std::string(status.message()))};
+      failing_ =
+          RecorderGap{now.real_ns, now.real_ns,
+                      fmt::format("nothing could be written: {}", std::string(status.message()))};
     }
     return status;
   }
@@ -350,9 +348,9 @@ absl::StatusOr<std::unique_ptr<IncidentWriter>> IncidentWriter::Create(
   if (!db.ok()) return db.status();
   // WAL: readers and the writer do not wait for each other. FULL: what is acknowledged survives a
   // loss of power. A file system that cannot have WAL gets a rollback journal, which is as safe.
-  status = RunAll(*db, {"PRAGMA journal_mode = WAL", "PRAGMA synchronous = FULL",
-                        "PRAGMA temp_store = MEMORY", "PRAGMA cache_size = -8192",
-                        "PRAGMA journal_size_limit = 16777216"});
+  status = RunAll(
+      *db, {"PRAGMA journal_mode = WAL", "PRAGMA synchronous = FULL", "PRAGMA temp_store = MEMORY",
+            "PRAGMA cache_size = -8192", "PRAGMA journal_size_limit = 16777216"});
   if (!status.ok()) return status;
   sqlite3_busy_timeout(db->get(), kReaderWait_ms);
   return std::unique_ptr<IncidentWriter>(

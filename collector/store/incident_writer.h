@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Writes one incident file: the records of any number of streams, exactly once each.
 //
-// Called by the collector's writer thread and by `ringside record`. Append keeps a record in memory,
-// Commit writes all of them in one transaction; after it they survive kill -9 and loss of power, and
-// may be acknowledged. The file can be read by others all the while.
+// Called by the collector's writer thread and by `ringside record`. Append keeps a record in
+// memory, Commit writes all of them in one transaction; after it they survive kill -9 and loss of
+// power, and may be acknowledged. The file can be read by others all the while.
 //
 //   Append ... Append, Commit -> acknowledge CommittedNumber(), Append ... , Close
 //
@@ -69,8 +69,8 @@ class IncidentWriter {
   bool Knows(const StreamKey& key) const;
   const std::string& path() const;
 
-  // Marks the file as joined from others: `closed` if all of them were; from then on Commit takes no
-  // notice of the clock. Used by MergeIncidents.
+  // Marks the file as joined from others: `closed` if all of them were; from then on Commit takes
+  // no notice of the clock. Used by MergeIncidents.
   void SetMerged(bool closed, int64_t real_from_ns, int64_t real_to_ns);
   // Bounds the file to so many pages of 4 KiB; for tests of a full disk.
   absl::Status SetPagesMax(int64_t pages);

@@ -12,8 +12,7 @@ int64_t RecordWriter::Body(StreamRow& stream, const PendingRecord&, const Hello&
   const int64_t id = Run(
       "INSERT INTO hellos VALUES(NULL, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
       stream.id, hello.name, hello.version, hello.protocol, hello.roles, hello.kernel, hello.arch,
-      hello.smbios_uuid, clock.mono_ns, clock.raw_ns, clock.real_ns, clock.counter,
-      clock.width_ns);
+      hello.smbios_uuid, clock.mono_ns, clock.raw_ns, clock.real_ns, clock.counter, clock.width_ns);
   for (const HookInfo& hook : hello.hooks) {
     Run("INSERT OR REPLACE INTO hooks VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)", stream.id,
         hook.id, id, hook.stage, hook.program, hook.target, hook.rung, hook.state, hook.reason);
@@ -108,8 +107,7 @@ int64_t RecordWriter::Body(StreamRow& stream, const PendingRecord& pending,
                          Statement::Blob{chunk.data});
   for (const ChunkQueue& queue : pending.chunk_index) {
     Run("INSERT INTO event_chunk_queues VALUES(?1, ?2, ?3, ?4, ?5, ?6)",
-        FindQueue(stream, queue.queue), queue.kind, id, queue.events, queue.pos_min,
-        queue.pos_max);
+        FindQueue(stream, queue.queue), queue.kind, id, queue.events, queue.pos_min, queue.pos_max);
   }
   return id;
 }

@@ -137,9 +137,9 @@ int64_t RecordWriter::FindNode(const Hello& hello) {
 }
 
 int64_t RecordWriter::FindGeneration(StreamRow& stream, QueueId id, uint32_t generation) {
-  const int64_t known = Select(
-      "SELECT id FROM queues WHERE stream = ?1 AND queue = ?2 AND generation = ?3", stream.id, id,
-      generation);
+  const int64_t known =
+      Select("SELECT id FROM queues WHERE stream = ?1 AND queue = ?2 AND generation = ?3",
+             stream.id, id, generation);
   if (known != 0) return known;
   return Run("INSERT INTO queues VALUES(NULL, ?1, ?2, ?3)", stream.id, id, generation);
 }

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Records into rows: the SQL half of IncidentWriter, within whatever transaction is open.
 //
-// Keeps the ids it has looked up or made. After a transaction that was rolled back they may be wrong:
-// its owner throws the RecordWriter away and makes a new one, which looks them up again. One thread.
+// Keeps the ids it has looked up or made. After a transaction that was rolled back they may be
+// wrong: its owner throws the RecordWriter away and makes a new one, which looks them up again. One
+// thread.
 #ifndef RINGSIDE_COLLECTOR_STORE_RECORD_WRITER_H_
 #define RINGSIDE_COLLECTOR_STORE_RECORD_WRITER_H_
 
@@ -25,10 +26,10 @@ namespace ringside {
 // A stream as IncidentWriter knows it.
 struct WriterStream {
   StreamKey key;
-  bool known = false;             // its Hello was appended
-  uint64_t base_number = 0;       // numbers up to this one are in an earlier file
-  uint64_t accepted_number = 0;   // newest that was appended
-  uint64_t committed_number = 0;  // newest that is safe
+  bool known = false;                           // its Hello was appended
+  uint64_t base_number = 0;                     // numbers up to this one are in an earlier file
+  uint64_t accepted_number = 0;                 // newest that was appended
+  uint64_t committed_number = 0;                // newest that is safe
   std::map<uint64_t, uint64_t> pending_hashes;  // by number, of what is not yet committed
 };
 

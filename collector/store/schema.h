@@ -32,9 +32,9 @@ enum class RecordKind : int {
 
 // gaps.maker
 enum class GapMaker : int {
-  kAgent = 1,   // a record of the stream
-  kRecorder,    // added by whoever wrote the file
-  kNumbers,     // follows from numbers left out: not kept when files are joined
+  kAgent = 1,  // a record of the stream
+  kRecorder,   // added by whoever wrote the file
+  kNumbers,    // follows from numbers left out: not kept when files are joined
 };
 
 // Creates every table, index and view, and fills the tables of names.

@@ -13,7 +13,8 @@ namespace {
 
 constexpr int64_t kTimeMax_ns = int64_t{1} << 62;
 
-// The columns of a row, one after the other. A value that no ringside writes is noted and read as 0.
+// The columns of a row, one after the other. A value that no ringside writes is noted and read as
+// 0.
 class Columns {
  public:
   explicit Columns(const Statement& row) : row_(row) {}
@@ -80,12 +81,12 @@ absl::StatusOr<Record> IncidentSource::Load(const SourceEntry& entry) {
 }
 
 absl::StatusOr<Record> IncidentSource::LoadHello(const SourceEntry& entry) {
-  absl::StatusOr<Statement*> row = Row(
-      "SELECT n.machine_id, n.boot_id, s.instance, h.name, h.version, h.protocol, h.roles,"
-      " h.kernel, h.arch, h.smbios_uuid, h.mono_ns, h.raw_ns, h.real_ns, h.counter, h.width_ns"
-      " FROM hellos h JOIN streams s ON s.id = h.stream JOIN nodes n ON n.id = s.node"
-      " WHERE h.id = ?1",
-      entry.ref);
+  absl::StatusOr<Statement*> row =
+      Row("SELECT n.machine_id, n.boot_id, s.instance, h.name, h.version, h.protocol, h.roles,"
+          " h.kernel, h.arch, h.smbios_uuid, h.mono_ns, h.raw_ns, h.real_ns, h.counter, h.width_ns"
+          " FROM hellos h JOIN streams s ON s.id = h.stream JOIN nodes n ON n.id = s.node"
+          " WHERE h.id = ?1",
+          entry.ref);
   if (!row.ok()) return row.status();
   Columns in(**row);
   Hello hello;
@@ -123,12 +124,12 @@ absl::StatusOr<Record> IncidentSource::LoadHello(const SourceEntry& entry) {
 }
 
 absl::StatusOr<Record> IncidentSource::LoadQueue(const SourceEntry& entry) {
-  absl::StatusOr<Statement*> row = Row(
-      "SELECT q.queue, q.generation, v.mono_ns, v.kind, v.device, v.name, v.irq_name, v.irq,"
-      " v.ring_size, v.packed, v.ring_address, v.msi_known, v.msi_address, v.msi_data, v.epoch,"
-      " v.vm_id, v.vm_name, v.vm_uuid, v.owner_pid"
-      " FROM queue_versions v JOIN queues q ON q.id = v.queue WHERE v.id = ?1",
-      entry.ref);
+  absl::StatusOr<Statement*> row =
+      Row("SELECT q.queue, q.generation, v.mono_ns, v.kind, v.device, v.name, v.irq_name, v.irq,"
+          " v.ring_size, v.packed, v.ring_address, v.msi_known, v.msi_address, v.msi_data, v.epoch,"
+          " v.vm_id, v.vm_name, v.vm_uuid, v.owner_pid"
+          " FROM queue_versions v JOIN queues q ON q.id = v.queue WHERE v.id = ?1",
+          entry.ref);
   if (!row.ok()) return row.status();
   Columns in(**row);
   QueueInfo queue;
@@ -271,8 +272,8 @@ absl::Status IncidentSource::LoadMarkCounts(int64_t mark_id, Mark& mark) {
     if (value > kCountMax || mark.counts.size() >= kMarkCountsMax) {
       return Damaged("a mark's count");
     }
-    mark.counts.push_back(MarkCount{static_cast<Count>(*series->second.name),
-                                    HookId{series->second.hook}, value});
+    mark.counts.push_back(
+        MarkCount{static_cast<Count>(*series->second.name), HookId{series->second.hook}, value});
   }
   return more.status();
 }
@@ -350,9 +351,9 @@ absl::StatusOr<Record> IncidentSource::LoadGap(const SourceEntry& entry) {
 }
 
 absl::StatusOr<Record> IncidentSource::LoadBye(const SourceEntry& entry) {
-  absl::StatusOr<Statement*> row = Row(
-      "SELECT mono_ns, raw_ns, real_ns, counter, width_ns, reason FROM byes WHERE id = ?1",
-      entry.ref);
+  absl::StatusOr<Statement*> row =
+      Row("SELECT mono_ns, raw_ns, real_ns, counter, width_ns, reason FROM byes WHERE id = ?1",
+          entry.ref);
   if (!row.ok()) return row.status();
   Columns in(**row);
   Bye bye;

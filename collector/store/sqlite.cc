@@ -10,32 +10,24 @@ absl::Status SqliteStatus(int code, const std::string& path, std::string_view de
   switch (code & 0xff) {
     case SQLITE_OK:
     case SQLITE_DONE:
-    case SQLITE_ROW:
-      return absl::OkStatus();
-    case SQLITE_FULL:
-      return absl::ResourceExhaustedError(line("no room left on the disk"));
-    case SQLITE_NOMEM:
-      return absl::ResourceExhaustedError(line("not enough memory"));
+    case SQLITE_ROW: return absl::OkStatus();
+    case SQLITE_FULL: return absl::ResourceExhaustedError(line("no room left on the disk"));
+    case SQLITE_NOMEM: return absl::ResourceExhaustedError(line("not enough memory"));
     case SQLITE_BUSY:
     case SQLITE_LOCKED:
-    case SQLITE_PROTOCOL:
-      return absl::UnavailableError(line("another program has it locked"));
+    case SQLITE_PROTOCOL: return absl::UnavailableError(line("another program has it locked"));
     case SQLITE_IOERR:
       if (code == SQLITE_IOERR_SHORT_READ) return absl::DataLossError(line("cut short"));
       return absl::UnavailableError(line(fmt::format("the disk failed ({})", detail)));
-    case SQLITE_CORRUPT:
-      return absl::DataLossError(line(fmt::format("damaged ({})", detail)));
-    case SQLITE_NOTADB:
-      return absl::InvalidArgumentError(line("not a ringside incident"));
+    case SQLITE_CORRUPT: return absl::DataLossError(line(fmt::format("damaged ({})", detail)));
+    case SQLITE_NOTADB: return absl::InvalidArgumentError(line("not a ringside incident"));
     case SQLITE_CANTOPEN:
     case SQLITE_PERM:
     case SQLITE_READONLY:
-    case SQLITE_AUTH:
-      return absl::PermissionDeniedError(line(detail));
+    case SQLITE_AUTH: return absl::PermissionDeniedError(line(detail));
     case SQLITE_TOOBIG:
       return absl::DataLossError(line("damaged (a value larger than any ringside writes)"));
-    default:
-      return absl::InternalError(line(fmt::format("{} (SQLite {})", detail, code)));
+    default: return absl::InternalError(line(fmt::format("{} (SQLite {})", detail, code)));
   }
 }
 

@@ -40,10 +40,9 @@ absl::Status SkipRepeats(std::vector<Head>& heads, const Head& chosen,
   for (Head& head : heads) {
     if (&head == &chosen || !head.entry || head.entry->number != chosen.entry->number) continue;
     if (head.entry->hash != chosen.entry->hash) {
-      const std::string what =
-          fmt::format("{} and {} disagree about record {} of stream {}",
-                      chosen.part->source->path(), head.part->source->path(),
-                      chosen.entry->number, chosen.part->stream.key.instance);
+      const std::string what = fmt::format("{} and {} disagree about record {} of stream {}",
+                                           chosen.part->source->path(), head.part->source->path(),
+                                           chosen.entry->number, chosen.part->stream.key.instance);
       if (!options.on_conflict) return absl::AlreadyExistsError(what);
       options.on_conflict(what);
     }

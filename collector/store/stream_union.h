@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The records of one stream out of all the files that have parts of it, each once, in order. Used by
-// reading and joining; one thread.
+// The records of one stream out of all the files that have parts of it, each once, in order. Used
+// by reading and joining; one thread.
 #ifndef RINGSIDE_COLLECTOR_STORE_STREAM_UNION_H_
 #define RINGSIDE_COLLECTOR_STORE_STREAM_UNION_H_
 
@@ -20,8 +20,8 @@ struct StreamPart {
   SourceStream stream;
 };
 
-// The streams of all sources, in the order in which they first appear, each with its parts. A source
-// must not appear twice.
+// The streams of all sources, in the order in which they first appear, each with its parts. A
+// source must not appear twice.
 std::vector<std::vector<StreamPart>> StreamsOf(
     const std::vector<std::unique_ptr<IncidentSource>>& sources);
 

@@ -106,8 +106,8 @@ TEST(ChunkTest, KeepsTheOrderOfACpuWhoseClockStandsStill) {
 }
 
 TEST(ChunkTest, IndexTellsWhatIsInIt) {
-  const std::vector<Event> events = {{10, 5, QueueId{1}, 1, 0, 1}, {11, 9, QueueId{2}, 1, 0, 1},
-                                     {12, 3, QueueId{1}, 1, 1, 2}};
+  const std::vector<Event> events = {
+      {10, 5, QueueId{1}, 1, 0, 1}, {11, 9, QueueId{2}, 1, 0, 1}, {12, 3, QueueId{1}, 1, 1, 2}};
   const absl::StatusOr<EventChunk> chunk = EncodeChunk(events, 1);
   ASSERT_TRUE(chunk.ok());
   EXPECT_EQ(chunk->from_mono_ns, 10);

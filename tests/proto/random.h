@@ -21,9 +21,7 @@ class Random {
  public:
   explicit Random(uint64_t seed) : engine_(seed) {}
   // Uniform in [0, most].
-  uint64_t UpTo(uint64_t most) {
-    return std::uniform_int_distribution<uint64_t>(0, most)(engine_);
-  }
+  uint64_t UpTo(uint64_t most) { return std::uniform_int_distribution<uint64_t>(0, most)(engine_); }
   bool OneIn(uint64_t n) { return UpTo(n - 1) == 0; }
   // Small, large or extreme: numbers as they come, with the bounds often among them.
   uint64_t Number(uint64_t most) {
