@@ -8,7 +8,7 @@
 #include <limits>
 
 #include "proto/ringside.pb.h"
-#include "tests/proto/sample_records.h"
+#include "tests/proto/random_records.h"
 
 namespace ringside {
 namespace {
@@ -162,9 +162,6 @@ TEST(ConvertTest, RefusesLiesAboutStreams) {
 }
 
 TEST(ConvertTest, RefusesLiesAboutCounts) {
-  const Marks marks{
-      {{QueueId{1}, Domain::kIrq, 0, 0, 5, 1, 2, {{Count::kGuestIrq, HookId{1}, 7}}}}};
-  const EventChunk chunk{1, 1, 5, 5, "x"};
   const Lie lies[] = {
       {"sequence", "numbered from 1", OneSample(),
        [](auto& m) { m.mutable_snapshot()->set_sequence(0); }},
@@ -203,6 +200,15 @@ TEST(ConvertTest, RefusesLiesAboutCounts) {
            m.mutable_snapshot()->add_samples()->set_queue(i + 10);
          }
        }},
+  };
+  for (const Lie& lie : lies) Refused(lie);
+}
+
+TEST(ConvertTest, RefusesLiesAboutMarksAndEvents) {
+  const Marks marks{
+      {{QueueId{1}, Domain::kIrq, 0, 0, 5, 1, 2, {{Count::kGuestIrq, HookId{1}, 7}}}}};
+  const EventChunk chunk{1, 1, 5, 5, "x"};
+  const Lie lies[] = {
       {"domain", "domain 4", marks,
        [](auto& m) { m.mutable_marks()->mutable_marks(0)->set_domain(4); }},
       {"CPU", "CPU 65536", marks,
