@@ -71,22 +71,21 @@ absl::Status Agent::Put(Record record) {
   return sink_->Put({.number = next_number_++, .record = std::move(record)});
 }
 
-void Agent::KeepChanged(Snapshot* snapshot, std::vector<Sample> samples,
-                        std::vector<GaugeSample> gauges, std::vector<HookSample> hooks) {
-  for (const Sample& sample : samples) {
+void Agent::KeepChanged(const Readings& readings, Snapshot* snapshot) {
+  for (const Sample& sample : readings.samples) {
     auto [last, fresh] =
         last_samples_.try_emplace({sample.queue, sample.count, sample.hook}, sample.lo, sample.hi);
     const bool changed = last->second != std::pair(sample.lo, sample.hi);
     last->second = {sample.lo, sample.hi};
     if (fresh || changed || snapshot->full) snapshot->samples.push_back(sample);
   }
-  for (const GaugeSample& gauge : gauges) {
+  for (const GaugeSample& gauge : readings.gauges) {
     auto [last, fresh] = last_gauges_.try_emplace({gauge.queue, gauge.gauge}, gauge.value);
     const bool changed = last->second != gauge.value;
     last->second = gauge.value;
     if (fresh || changed || snapshot->full) snapshot->gauges.push_back(gauge);
   }
-  for (const HookSample& hook : hooks) {
+  for (const HookSample& hook : readings.hooks) {
     auto [last, fresh] = last_hooks_.try_emplace(hook.hook, hook);
     // Hits alone change all the time; a hook is said again when it lost something.
     const bool lost = last->second.unplaced != hook.unplaced ||
@@ -96,35 +95,56 @@ void Agent::KeepChanged(Snapshot* snapshot, std::vector<Sample> samples,
   }
 }
 
+absl::Status Agent::Discover(int64_t now_mono_ns) {
+  for (const auto& probe : probes_) probe->Discover(now_mono_ns);
+  next_discover_mono_ns_ = now_mono_ns + kDiscoverEveryNs;
+  for (QueueInfo& info : registry_.TakeChanged()) {
+    if (absl::Status status = Put(std::move(info)); !status.ok()) return status;
+  }
+  return absl::OkStatus();
+}
+
+Agent::Readings Agent::ReadAll() {
+  Readings all;
+  std::vector<Reading> first;
+  std::vector<Reading> second;
+  all.begin = ReadClocks();
+  for (const auto& probe : probes_) probe->ReadCounters(&first);
+  for (const auto& probe : probes_) probe->Between(&all.samples, &all.gauges);
+  for (const auto& probe : probes_) probe->ReadCounters(&second);
+  for (const auto& probe : probes_) probe->ReadHooks(&all.hooks);
+  all.end = ReadClocks();
+  for (size_t i = 0; i < first.size(); ++i) {
+    const Reading& a = first[i];
+    all.samples.push_back({a.queue, a.count, a.hook, a.value, second[i].value});
+  }
+  return all;
+}
+
 absl::Status Agent::TakeSnapshot(bool full) {
   const int64_t now = MonotonicNs();
   if (full || now >= next_discover_mono_ns_) {
-    for (const auto& probe : probes_) probe->Discover(now);
-    next_discover_mono_ns_ = now + kDiscoverEveryNs;
-    for (QueueInfo& info : registry_.TakeChanged()) {
-      if (absl::Status status = Put(std::move(info)); !status.ok()) return status;
-    }
+    if (absl::Status status = Discover(now); !status.ok()) return status;
   }
-  Snapshot snapshot{.sequence = ++sequence_, .full = full, .begin = ReadClocks()};
-  std::vector<Reading> first;
-  std::vector<Reading> second;
-  std::vector<Sample> samples;
-  std::vector<GaugeSample> gauges;
-  std::vector<HookSample> hooks;
-  for (const auto& probe : probes_) probe->ReadCounters(&first);
-  for (const auto& probe : probes_) probe->Between(&samples, &gauges);
-  for (const auto& probe : probes_) probe->ReadCounters(&second);
-  for (const auto& probe : probes_) probe->ReadHooks(&hooks);
-  snapshot.end = ReadClocks();
-  uint64_t interrupts = 0;
-  for (size_t i = 0; i < first.size(); ++i) {
-    const Reading& a = first[i];
-    samples.push_back({a.queue, a.count, a.hook, a.value, second[i].value});
-    if (a.count == Count::kGuestIrq) interrupts += a.value;
+  Readings readings = ReadAll();
+  const auto stale = [this] {
+    return std::any_of(probes_.begin(), probes_.end(),
+                       [](const auto& probe) { return probe->Stale(); });
+  };
+  // A queue that appeared meanwhile: once more. Each try knows at least one queue more, and slots
+  // are bounded.
+  while (stale()) {
+    if (absl::Status status = Discover(MonotonicNs()); !status.ok()) return status;
+    readings = ReadAll();
   }
-  KeepChanged(&snapshot, std::move(samples), std::move(gauges), std::move(hooks));
+  Snapshot snapshot{.sequence = ++sequence_, .full = full, .begin = readings.begin};
+  snapshot.end = readings.end;
+  KeepChanged(readings, &snapshot);
   totals_.queues = registry_.size();
-  totals_.interrupts = interrupts;
+  totals_.interrupts = 0;
+  for (const Sample& sample : readings.samples) {
+    if (sample.count == Count::kGuestIrq) totals_.interrupts += sample.lo;
+  }
   ++totals_.snapshots;
   return Put(std::move(snapshot));
 }

@@ -59,10 +59,19 @@ class Agent {
   absl::Status StartProbes();
   absl::Status Put(Record record);
   absl::Status TakeSnapshot(bool full);
+  absl::Status Discover(int64_t now_mono_ns);
+  // Everything as read at one instant, before it is known what changed.
+  struct Readings {
+    ClockReading begin;
+    ClockReading end;
+    std::vector<Sample> samples;
+    std::vector<GaugeSample> gauges;
+    std::vector<HookSample> hooks;
+  };
+  Readings ReadAll();
   absl::Status DrainRings();
   absl::Status PutEvents(std::vector<Event> events);
-  void KeepChanged(Snapshot* snapshot, std::vector<Sample> samples,
-                   std::vector<GaugeSample> gauges, std::vector<HookSample> hooks);
+  void KeepChanged(const Readings& readings, Snapshot* snapshot);
 
   const AgentOptions options_;
   Sink* const sink_;
@@ -74,7 +83,7 @@ class Agent {
   Hello hello_;
   AgentTotals totals_;
   uint64_t next_number_ = 1;
-  uint64_t next_event_ = 0;
+  uint64_t next_event_ = 1;
   uint64_t sequence_ = 0;
   int64_t next_snapshot_mono_ns_ = 0;
   int64_t next_discover_mono_ns_ = 0;

@@ -151,6 +151,7 @@ void GuestProbe::NameNewSlots() {
   for (uint32_t slot = 0; slot < RS_MAX_SLOTS; ++slot) {
     const volatile rs_guest_slot& s = slots_[slot];
     if (!s.in_use) break;  // given out in order
+    slots_seen_ = slot + 1;
     if (named_[slot]) continue;
     rs_walk_out out;
     if (!bpf_->Walk(RS_WALK_GUEST_SLOT, slot, 0, &out).ok() || !out.ok) continue;
@@ -224,6 +225,12 @@ void GuestProbe::Discover(int64_t now_mono_ns) {
     if (absl::StartsWith(irq.name, "virtio")) UpdateQueue(irq, now_mono_ns);
   }
   SetDetail(detail_);
+}
+
+bool GuestProbe::Stale() const {
+  if (slots_ == nullptr || slots_seen_ >= RS_MAX_SLOTS) return false;
+  const volatile rs_guest_slot& next = slots_[slots_seen_];
+  return next.in_use != 0;
 }
 
 void GuestProbe::CountSlot(const Queue& queue, std::vector<Reading>* readings) const {

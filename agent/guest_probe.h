@@ -24,6 +24,7 @@ class GuestProbe : public Probe {
                                            QueueRegistry* registry);
 
   void Discover(int64_t now_mono_ns) override;
+  bool Stale() const override;
   void ReadCounters(std::vector<Reading>* readings) const override;
   void Between(std::vector<Sample>* samples, std::vector<GaugeSample>* gauges) override;
   void ReadHooks(std::vector<HookSample>* hooks) const override;
@@ -67,6 +68,7 @@ class GuestProbe : public Probe {
   std::unique_ptr<Ring> events_;
   std::map<std::string, int> slot_of_name_;   // "virtio0-input.0" -> slot
   std::vector<bool> named_;                   // by slot
+  uint32_t slots_seen_ = 0;                   // in use when Discover last looked
   std::map<std::string, Queue> queues_;       // by interrupt name
   std::vector<QueueId> queue_of_slot_;
   struct Device {

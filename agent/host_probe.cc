@@ -291,6 +291,9 @@ void HostProbe::Discover(int64_t now_mono_ns) {
   for (int i = 0; i < RS_MAX_SLOTS && routes_[i].in_use; ++i) UpdateRoute(i, now_mono_ns);
 }
 
+// A host queue is only read once it is known: nothing is said about the others.
+bool HostProbe::Stale() const { return false; }
+
 void HostProbe::Drain(std::vector<Mark>* marks, std::vector<Event>*) {
   if (!functions_) return;
   if (marks_ == nullptr) marks_ = Ring::Open(bpf_->MapFd("marks"));

@@ -22,6 +22,7 @@ class HostProbe : public Probe {
   static std::unique_ptr<HostProbe> Start(HookTable* hooks, QueueRegistry* registry);
 
   void Discover(int64_t now_mono_ns) override;
+  bool Stale() const override;
   void ReadCounters(std::vector<Reading>* readings) const override;
   void Between(std::vector<Sample>* samples, std::vector<GaugeSample>* gauges) override;
   void ReadHooks(std::vector<HookSample>* hooks) const override;

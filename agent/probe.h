@@ -35,6 +35,9 @@ class Probe {
   virtual ~Probe() = default;
   // Refreshes the list of queues; what is new or changed goes to the registry.
   virtual void Discover(int64_t now_mono_ns) = 0;
+  // Whether queues have appeared that Discover has not seen: what was read since says nothing about
+  // them, and a zero read for one of them would be wrong.
+  virtual bool Stale() const = 0;
   // Appends the same counters in the same order until the next Discover.
   virtual void ReadCounters(std::vector<Reading>* readings) const = 0;
   virtual void Between(std::vector<Sample>* samples, std::vector<GaugeSample>* gauges) = 0;

@@ -188,6 +188,7 @@ void JudgeGuest(QueueLedger* ledger) {
   claim.slack_low = claim.slack_high = 1;
   claim.slack_why = "interrupt under way";
   Identity identity = Judge(claim, *irq, *proc, ledger->binding);
+  identity.by_definition = ledger->unseen > 0;  // then one bounds the other
   if (identity.verdict == Verdict::kViolated && irq->lo > *proc->hi) {
     identity.verdict = Verdict::kInconclusive;
     identity.why += "; handler re-runs (IRQS_PENDING) are not in /proc/interrupts";

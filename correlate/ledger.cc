@@ -149,6 +149,11 @@ Ledger MakeLedger(const Recording& recording, const LedgerOptions& options) {
         if (view.name == pair.guest->node->name) view.alias = pair.host->info.vm_name;
       }
     }
+    if (queue.unseen > 0) {
+      ledger.warnings.push_back(queue.queue + ": the kernel ran " + std::to_string(queue.unseen) +
+                                " interrupts without calling the hook and without saying so; " +
+                                "intervals allow for them (/proc/interrupts)");
+    }
     if (Wanted(queue, options.queue)) ledger.queues.push_back(std::move(queue));
   }
   std::stable_sort(ledger.queues.begin(), ledger.queues.end(),

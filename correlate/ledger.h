@@ -80,6 +80,9 @@ struct QueueLedger {
   Cut cut;
   std::vector<CountCell> counts;  // in the order of the table of counts; never observed: absent
   std::vector<Identity> identities;
+  // Interrupts that the kernel counted and its hook was not run for, nor reported as missed (some
+  // kernels keep tracing programs away from some tasks). Intervals allow for them.
+  uint64_t unseen = 0;
   Verdict verdict = Verdict::kInconclusive;  // the worst of the judged identities
   const CountCell* Find(Count count) const;
 };

@@ -42,6 +42,7 @@ class Maker {
   std::optional<int64_t> ValueAt(const CommonCut& cut, Count count) const;
   void SplitPieces();
   void FindMergeDoubt();
+  void FindUnseen();
   int64_t MergeDoubt(int64_t seen) const { return std::min(seen, merge_doubt_); }
   std::string WhyNotByPosition() const;
   void DescribeCut();
@@ -57,6 +58,7 @@ class Maker {
   std::array<std::optional<ChosenHook>, kCounts> hooks_;
   std::vector<CommonCut> cuts_;
   std::vector<Piece> pieces_;
+  int64_t irq_allowance_ = 0;
   int64_t merge_doubt_ = std::numeric_limits<int64_t>::max();
   QueueLedger ledger_;
 };
@@ -81,6 +83,7 @@ Maker::Maker(const QueuePair& pair, int64_t from_ns, int64_t to_ns) : pair_(pair
   if (host_ && guest_) cuts_ = FindCuts(pair, from_ns, to_ns);
   SplitPieces();
   FindMergeDoubt();
+  FindUnseen();
 }
 
 std::optional<Interval> Maker::ByTime(Count count) const {
@@ -135,6 +138,17 @@ void Maker::FindMergeDoubt() {
   merge_doubt_ = std::max<int64_t>(0, *merged->hi - std::max<int64_t>(0, merged_for_sure));
 }
 
+// /proc/interrupts is counted by the flow handler, whatever becomes of tracing programs: growth that
+// the hook did not see was lost to it, or (one at an edge) is between the two counts: allowed for
+// either way, and said if it cannot be the latter.
+void Maker::FindUnseen() {
+  const auto irq = ByTime(Count::kGuestIrq);
+  const auto proc = ByTime(Count::kGuestProcIrq);
+  if (!irq || !irq->hi || !proc || !proc->exact()) return;
+  irq_allowance_ = std::max<int64_t>(0, proc->lo - *irq->hi);
+  if (irq_allowance_ > 1) ledger_.unseen = static_cast<uint64_t>(irq_allowance_);
+}
+
 std::string Maker::WhyNotByPosition() const {
   if (pair_.host == nullptr || pair_.guest == nullptr) return "only one side is known";
   if (pair_.host->info.ring_size == 0 || pair_.guest->info.packed) {
@@ -160,6 +174,14 @@ void Maker::DescribeCut() {
 }
 
 void Maker::AddCell(Count count, Interval interval, bool at_position) {
+  const bool by_irq_hook = count == Count::kGuestIrq || count == Count::kGuestHandled ||
+                           count == Count::kGuestNone;
+  if (by_irq_hook && irq_allowance_ > 0 && interval.hi) {
+    *interval.hi += irq_allowance_;
+    // The kernel's own count is a lower end, too, but only for the same edges.
+    const auto proc = ByTime(Count::kGuestProcIrq);
+    if (count == Count::kGuestIrq && !at_position) interval.lo = std::max(interval.lo, proc->lo - 1);
+  }
   if (count == Count::kKvmMerged) {
     interval.lo -= MergeDoubt(interval.lo);
     // Where the pending bit could not be read, any injection may have merged.

@@ -26,7 +26,6 @@ StreamSeries::StreamSeries(const Stream& stream) : stream_(&stream) {
     }
     for (const Sample& sample : snapshot.samples) {
       counts_[{sample.queue, sample.count, sample.hook}].push_back({i, sample.lo, sample.hi});
-      first_.try_emplace(sample.queue, i);
     }
     for (const GaugeSample& gauge : snapshot.gauges) {
       gauges_[{gauge.queue, gauge.gauge}].push_back({i, gauge.value});
@@ -96,10 +95,11 @@ const HookInfo* StreamSeries::FindHook(HookId hook) const {
   return nullptr;
 }
 
-std::optional<size_t> StreamSeries::FirstSnapshotOf(QueueId queue) const {
-  const auto first = first_.find(queue);
-  if (first == first_.end()) return std::nullopt;
-  return first->second;
+std::optional<size_t> StreamSeries::FirstSnapshotOf(QueueId queue, Count count,
+                                                    HookId hook) const {
+  const auto points = counts_.find({queue, count, hook});
+  if (points == counts_.end()) return std::nullopt;
+  return points->second.front().snapshot;
 }
 
 }  // namespace ringside

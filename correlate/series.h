@@ -42,8 +42,8 @@ class StreamSeries {
   // Newest sample of a hook as of a snapshot.
   std::optional<HookSample> HookAt(HookId hook, size_t snapshot) const;
   const HookInfo* FindHook(HookId hook) const;
-  // First snapshot in which the queue appears; nothing if it never does.
-  std::optional<size_t> FirstSnapshotOf(QueueId queue) const;
+  // First snapshot that has the count; nothing if none does.
+  std::optional<size_t> FirstSnapshotOf(QueueId queue, Count count, HookId hook) const;
 
  private:
   const Stream* stream_;
@@ -53,7 +53,6 @@ class StreamSeries {
   // Whether something was lost between two snapshots, the second included.
   bool HoleBetween(size_t from, size_t to) const;
 
-  std::map<QueueId, size_t> first_;
   std::vector<size_t> after_hole_;  // snapshots whose predecessor is missing
 };
 

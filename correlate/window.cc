@@ -44,10 +44,10 @@ std::optional<uint64_t> MissesIn(const NodeStream& node, HookId hook, const Snap
 std::optional<Interval> GrowthByTime(const LocalQueue& queue, Count count, HookId hook,
                                      const SnapshotRange& range) {
   const StreamSeries& series = queue.node->series;
-  const auto from = series.FirstSnapshotOf(queue.info.id);
+  // A count that was first read later had counted nothing before: its slot was new. Positions and
+  // the kernel's own count do not start at zero: they start where they were first read.
+  const auto from = series.FirstSnapshotOf(queue.info.id, count, hook);
   if (!from || *from > range.last) return std::nullopt;
-  // A queue that appeared later had counted nothing before: its slot was new. Positions and the
-  // kernel's own count do not start at zero: they start at its first snapshot.
   const bool from_zero = *from > range.first && count != Count::kVhostUsed &&
                          count != Count::kGuestUsed && count != Count::kGuestProcIrq;
   const SnapshotRange own{std::max(range.first, *from), range.last};

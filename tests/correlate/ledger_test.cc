@@ -184,6 +184,30 @@ TEST(LedgerTest, MissesWidenAndUnknownMissesLeaveTheEndOpen) {
   EXPECT_EQ(FindIdentity(Only(open), kDelivery)->verdict, Verdict::kInconclusive);
 }
 
+// Seen on 6.18: programs on a tracepoint are not run while certain tasks are current, and
+// recursion_misses stays 0.
+TEST(LedgerTest, InterruptsTheHookNeverSawAreAllowedFor) {
+  PathTruth truth;
+  Recording recording = ModelPath({.seed = 12}, &truth);
+  constexpr HookId kProc{9};
+  Stream& vm = recording.streams[1];
+  vm.hello.hooks.push_back({.id = kProc, .stage = "guest.proc_irq", .program = "p"});
+  vm.hello.hooks.back().rung = Rung::kProcfs;
+  for (size_t i = 0; i < vm.snapshots.size(); ++i) {
+    const uint64_t seen = vm.snapshots[i].samples[0].lo;
+    const uint64_t kernel = 1000 + seen + (i + 1 == vm.snapshots.size() ? 40 : 0);
+    vm.snapshots[i].samples.push_back(
+        {QueueId{1}, Count::kGuestProcIrq, kProc, kernel, kernel});
+  }
+  const Ledger ledger = MakeLedger(recording, {});
+  const QueueLedger& queue = Only(ledger);
+  EXPECT_EQ(queue.unseen, 40u);
+  EXPECT_EQ(*queue.Find(Count::kGuestIrq)->hi, truth.irq + 40);
+  EXPECT_NE(queue.verdict, Verdict::kViolated) << Explain(queue);
+  ASSERT_EQ(ledger.warnings.size(), 1u);
+  EXPECT_NE(ledger.warnings[0].find("without calling the hook"), std::string::npos);
+}
+
 TEST(LedgerTest, CutOffAgentAndRecorderAreSaid) {
   PathTruth truth;
   Recording recording = ModelPath({.seed = 11}, &truth);

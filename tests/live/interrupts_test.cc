@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: Apache-2.0
+// This kernel's real virtio devices under a disk load, against /proc/interrupts.
+#include <bpf/bpf.h>
+#include <gtest/gtest.h>
+#include <sched.h>
+#include <sys/mount.h>
+#include <unistd.h>
+
+#include <map>
+#include <string>
+
+#include "agent/agent.h"
+#include "agent/kernel_files.h"
+#include "correlate/ledger.h"
+#include "proto/chunk.h"
+#include "tests/agent/collect_sink.h"
+#include "tests/live/disk_load.h"
+
+namespace ringside {
+namespace {
+
+using Totals = std::map<std::string, uint64_t>;
+
+Totals ReadTotals() {
+  Totals totals;
+  for (const ProcInterrupt& irq : ParseProcInterrupts(ReadText("/proc/interrupts"))) {
+    totals[irq.name] = irq.count;
+  }
+  return totals;
+}
+
+// Programs of ours in the kernel. It frees them a moment after they were closed.
+int OurPrograms() {
+  int count = 0;
+  uint32_t id = 0;
+  while (bpf_prog_get_next_id(id, &id) == 0) {
+    const int fd = bpf_prog_get_fd_by_id(id);
+    bpf_prog_info info{};
+    uint32_t size = sizeof(info);
+    if (fd >= 0 && bpf_obj_get_info_by_fd(fd, &info, &size) == 0) {
+      count += std::string(info.name).rfind("guest_", 0) == 0;
+    }
+    if (fd >= 0) close(fd);
+  }
+  return count;
+}
+
+int OurProgramsLeft() {
+  int left = OurPrograms();
+  for (int i = 0; i < 50 && left > 0; ++i) {
+    usleep(100'000);
+    left = OurPrograms();
+  }
+  return left;
+}
+
+// What was recorded, and the kernel's own counts right before and after both edges.
+struct Recorded {
+  CollectSink sink;
+  Totals before_first, after_first, before_last, after_last;
+  uint64_t requests = 0;
+};
+
+void Skip(const char* why) {
+  std::cout << "SKIP: " << why << std::endl;
+  _exit(77);
+}
+
+void RecordUnderLoad(const AgentOptions& options, int steps, Recorded* run) {
+  DiskLoad load;
+  if (!load.ok()) Skip("no file system here takes direct writes");
+  run->before_first = ReadTotals();
+  auto agent = Agent::Start(options, &run->sink);
+  ASSERT_TRUE(agent.ok()) << agent.status();
+  run->after_first = ReadTotals();
+  for (int i = 0; i < steps; ++i) {
+    const absl::Status status = (*agent)->Step();
+    ASSERT_TRUE(status.ok()) << status;
+  }
+  run->before_last = ReadTotals();
+  ASSERT_TRUE((*agent)->Stop("end of test").ok());
+  run->after_last = ReadTotals();
+  run->requests = load.requests();
+}
+
+// Every queue's interval holds the kernel's own count, and is at most 2 wider than what passed while
+// the edges were read.
+void ExpectKernelsCounts(const Recorded& run, bool need_btf) {
+  const Ledger ledger = MakeLedger(run.sink.AsRecording(), {});
+  ASSERT_FALSE(ledger.queues.empty());
+  uint64_t busiest = 0;
+  for (const QueueLedger& queue : ledger.queues) {
+    if (queue.irq_name.empty()) continue;
+    SCOPED_TRACE(queue.queue);
+    const CountCell* irq = queue.Find(Count::kGuestIrq);
+    const CountCell* proc = queue.Find(Count::kGuestProcIrq);
+    ASSERT_NE(irq, nullptr);
+    ASSERT_NE(proc, nullptr);
+    ASSERT_EQ(proc->lo, *proc->hi);
+    // The kernel counts before it calls the handler: one may be between the two at each edge.
+    EXPECT_LE(irq->lo, proc->lo + 1);
+    const std::string& name = queue.irq_name;
+    const uint64_t least = run.before_last.at(name) - run.after_first.at(name);
+    const uint64_t most = run.after_last.at(name) - run.before_first.at(name);
+    EXPECT_LE(irq->lo, most);
+    if (need_btf) {
+      ASSERT_TRUE(irq->hi.has_value());
+      EXPECT_GE(*irq->hi + 1, proc->lo);
+      EXPECT_GE(*irq->hi, least);
+      EXPECT_LE(*irq->hi - irq->lo, most - least + 2);
+      EXPECT_EQ(queue.verdict, Verdict::kHolds);
+      std::cout << queue.queue << ": kernel " << proc->lo << ", interval " << irq->lo << ".."
+                << *irq->hi << ", bracket " << least << ".." << most << "\n";
+    }
+    busiest = std::max(busiest, proc->lo);
+  }
+  EXPECT_GT(busiest, 500u) << "the load made no interrupts";
+}
+
+class LiveTest : public ::testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    if (geteuid() != 0) Skip("needs root");
+    if (ListDirectory("/sys/bus/virtio/devices").empty()) Skip("no virtio device");
+  }
+};
+
+TEST_F(LiveTest, CountsEqualProcInterruptsUnderDiskLoad) {
+  if (access("/sys/kernel/btf/vmlinux", R_OK) != 0) Skip("this kernel has no BTF");
+  Recorded run;
+  ASSERT_NO_FATAL_FAILURE(RecordUnderLoad({.roles = kRoleGuest}, 60, &run));
+  ExpectKernelsCounts(run, true);
+}
+
+TEST_F(LiveTest, RepeatedWindowsHoldEachTime) {
+  if (access("/sys/kernel/btf/vmlinux", R_OK) != 0) Skip("this kernel has no BTF");
+  for (int i = 0; i < 5; ++i) {
+    Recorded run;
+    ASSERT_NO_FATAL_FAILURE(RecordUnderLoad({.roles = kRoleGuest}, 8, &run));
+    ExpectKernelsCounts(run, true);
+  }
+}
+
+TEST_F(LiveTest, DetailEventsAreNumberedLikeTheCount) {
+  if (access("/sys/kernel/btf/vmlinux", R_OK) != 0) Skip("this kernel has no BTF");
+  Recorded run;
+  AgentOptions options{.roles = kRoleGuest};
+  options.detail = {"all"};
+  ASSERT_NO_FATAL_FAILURE(RecordUnderLoad(options, 20, &run));
+  std::map<QueueId, std::pair<uint64_t, uint64_t>> numbers;  // first and last, by queue
+  std::map<QueueId, uint64_t> counts;
+  for (const EventChunk& chunk : run.sink.chunks()) {
+    const auto events = DecodeChunk(chunk);
+    ASSERT_TRUE(events.ok()) << events.status();
+    for (const Event& event : *events) {
+      auto [range, fresh] = numbers.try_emplace(event.queue, event.number, event.number);
+      range->second.first = std::min(range->second.first, event.number);
+      range->second.second = std::max(range->second.second, event.number);
+      ++counts[event.queue];
+    }
+  }
+  ASSERT_FALSE(counts.empty());
+  for (const auto& [queue, range] : numbers) {
+    EXPECT_EQ(counts[queue], range.second - range.first + 1) << "no event is missing or double";
+  }
+}
+
+TEST_F(LiveTest, LeavesNothingInTheKernel) {
+  ASSERT_EQ(OurProgramsLeft(), 0) << "another agent runs here";
+  CollectSink sink;
+  auto agent = Agent::Start({.roles = kRoleGuest}, &sink);
+  ASSERT_TRUE(agent.ok()) << agent.status();
+  EXPECT_GT(OurPrograms(), 0);
+  ASSERT_TRUE((*agent)->Stop("end of test").ok());
+  EXPECT_EQ(OurProgramsLeft(), 0);
+}
+
+TEST_F(LiveTest, WithoutBtfTracepointsRemain) {
+  // tracefs in a mount namespace of this process only.
+  if (access("/sys/kernel/tracing/events", R_OK) != 0) {
+    if (unshare(CLONE_NEWNS) != 0 || mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) ||
+        mount("tracefs", "/sys/kernel/tracing", "tracefs", 0, nullptr) != 0) {
+      Skip("no tracefs can be mounted here");
+    }
+  }
+  Recorded run;
+  AgentOptions options{.roles = kRoleGuest};
+  options.use_btf = false;
+  ASSERT_NO_FATAL_FAILURE(RecordUnderLoad(options, 20, &run));
+  ExpectKernelsCounts(run, false);
+  const Ledger ledger = MakeLedger(run.sink.AsRecording(), {});
+  EXPECT_EQ(ledger.nodes[0].rungs, "tracepoint");
+  for (const QueueLedger& queue : ledger.queues) {
+    EXPECT_FALSE(queue.Find(Count::kGuestIrq)->hi.has_value()) << "its losses cannot be seen";
+  }
+}
+
+TEST_F(LiveTest, WithoutBpfTheKernelsOwnCountRemains) {
+  Recorded run;
+  AgentOptions options{.roles = kRoleGuest};
+  options.use_bpf = false;
+  ASSERT_NO_FATAL_FAILURE(RecordUnderLoad(options, 5, &run));
+  const Ledger ledger = MakeLedger(run.sink.AsRecording(), {});
+  ASSERT_FALSE(ledger.queues.empty());
+  EXPECT_EQ(ledger.nodes[0].rungs, "procfs");
+  for (const QueueLedger& queue : ledger.queues) {
+    EXPECT_NE(queue.Find(Count::kGuestProcIrq), nullptr);
+    EXPECT_EQ(queue.Find(Count::kGuestIrq), nullptr) << "never observed is no cell";
+  }
+}
+
+}  // namespace
+}  // namespace ringside
