@@ -49,8 +49,8 @@ absl::Status WriteSchema(const std::string& name, const std::string& path,
   const std::string identity = fmt::format("PRAGMA application_id = {}; PRAGMA user_version = {};",
                                            kApplicationId, kSchemaVersion);
   const std::string sql = SchemaSql();
-  if (absl::Status status =
-          RunAll(*db, {"PRAGMA page_size = 4096", "BEGIN", identity.c_str(), sql.c_str()});
+  if (absl::Status status = RunAll(*db, {"PRAGMA page_size = 4096", "PRAGMA journal_mode = OFF",
+                                         "BEGIN", identity.c_str(), sql.c_str()});
       !status.ok()) {
     return status;
   }

@@ -275,6 +275,9 @@ absl::Status IncidentSource::LoadMarkCounts(int64_t mark_id, Mark& mark) {
     mark.counts.push_back(
         MarkCount{static_cast<Count>(*series->second.name), HookId{series->second.hook}, value});
   }
+  std::sort(mark.counts.begin(), mark.counts.end(), [](const MarkCount& a, const MarkCount& b) {
+    return std::pair(a.count, a.hook) < std::pair(b.count, b.hook);
+  });
   return more.status();
 }
 

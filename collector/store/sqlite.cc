@@ -3,9 +3,18 @@
 
 #include <fmt/format.h>
 
-namespace ringside {
+#include "proto/texts.h"
 
-absl::Status SqliteStatus(int code, const std::string& path, std::string_view detail) {
+namespace ringside {
+namespace {
+
+constexpr size_t kDetailBytesMax = 200;
+
+}  // namespace
+
+absl::Status SqliteStatus(int code, const std::string& path, std::string_view text) {
+  std::string detail(text);  // may quote the file
+  CleanText(detail, kDetailBytesMax);
   const auto line = [&](std::string_view what) { return fmt::format("{}: {}", path, what); };
   switch (code & 0xff) {
     case SQLITE_OK:
