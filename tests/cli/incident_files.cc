@@ -8,9 +8,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <csignal>
 #include <cstdlib>
 #include <filesystem>
 #include <sstream>
+#include <utility>
 
 #include "collector/store/incident_writer.h"
 #include "proto/chunk.h"
@@ -95,7 +97,8 @@ void CloseEnd(int& fd) {
 }
 
 // Reads both until both end, so that neither blocks the child.
-void ReadBoth(Pipe& out, Pipe& err, bool reader_goes, RunResult& result) {
+void ReadBoth(Pipe& out, Pipe& err, const RunOptions& options, pid_t child, RunResult& result) {
+  int signal = options.signal_when_ready;
   pollfd ends[] = {{out.read_end, POLLIN, 0}, {err.read_end, POLLIN, 0}};
   std::string* texts[] = {&result.out, &result.err};
   while (ends[0].fd >= 0 || ends[1].fd >= 0) {
@@ -103,9 +106,12 @@ void ReadBoth(Pipe& out, Pipe& err, bool reader_goes, RunResult& result) {
     for (int i = 0; i < 2; ++i) {
       if (ends[i].fd < 0 || ends[i].revents == 0) continue;
       char buffer[65536];
-      const bool one_byte = i == 0 && reader_goes;
+      const bool one_byte = i == 0 && options.reader_goes;
       const ssize_t got = read(ends[i].fd, buffer, one_byte ? 1 : sizeof buffer);
       if (got > 0) texts[i]->append(buffer, static_cast<size_t>(got));
+      if (signal != 0 && result.err.find("ready") != std::string::npos) {
+        kill(child, std::exchange(signal, 0));
+      }
       if (got > 0 && !one_byte) continue;
       close(ends[i].fd);
       ends[i].fd = -1;
@@ -162,7 +168,7 @@ RunResult RunRingside(const std::vector<std::string>& arguments, const RunOption
   if (out_fd != out.write_end) CloseEnd(out_fd);
   CloseEnd(out.write_end);
   CloseEnd(err.write_end);
-  ReadBoth(out, err, options.reader_goes, result);
+  ReadBoth(out, err, options, child, result);
   int status = 0;
   waitpid(child, &status, 0);
   if (WIFEXITED(status)) result.exit_code = WEXITSTATUS(status);

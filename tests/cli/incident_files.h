@@ -24,8 +24,8 @@ class TestFolder {
   std::string path_;
 };
 
-// Writes every record of `recording` through the store's writer; `events` detail events of its first
-// guest queue come with it. Fails the test that calls it where the writer refuses.
+// Writes every record of `recording` through the store's writer; `events` detail events of its
+// first guest queue come with it. Fails the test that calls it where the writer refuses.
 void WriteIncident(const Recording& recording, const std::string& path, int events = 0);
 
 struct RunResult {
@@ -39,6 +39,7 @@ struct RunOptions {
   bool as_nobody = false;                // gives up root first
   std::string out_file;                  // standard output goes there instead
   bool reader_goes = false;              // the reader of standard output goes after one byte
+  int signal_when_ready = 0;             // sent when standard error has said "ready"
 };
 
 // Runs the built binary with these arguments. TZ is UTC.
