@@ -137,21 +137,25 @@ int BPF_PROG(host_accept, struct kvm_lapic *apic, int mode, int vector) {
   hook_hit(RS_HOOK_ACCEPT);
   struct cpu_scratch *cpu = cpu_scratch();
   if (!cpu || (mode != DM_FIXED && mode != DM_LOWEST)) return 0;
-  u32 tid = (u32)bpf_get_current_pid_tgid();
-  u32 *slow = cpu->route ? 0 : bpf_map_lookup_elem(&slow_route, &tid);
-  if (!cpu->route && !slow) return 0; /* an IPI, a timer: not a device's message */
-  u32 slot = cpu->route ? cpu->route - 1 : *slow;
+  u32 fast = cpu->route;
+  u32 slot = fast - 1;
+  if (!fast) {
+    u32 tid = (u32)bpf_get_current_pid_tgid();
+    u32 *slow = bpf_map_lookup_elem(&slow_route, &tid);
+    if (!slow) return 0; /* an IPI, a timer: not a device's message */
+    slot = *slow;
+  }
   struct rs_route_slot *r = route_by_slot(slot);
   if (!r) return 0;
   note_vector(BPF_CORE_READ(apic, vcpu), vector, slot);
   if (compat_apicv_active(apic)) {
-    if (cpu->route) r->merge_blind++;
+    if (fast) r->merge_blind++;
     return 0;
   }
   u32 word = 0, v = vector & 0xff;
   bpf_probe_read_kernel(&word, sizeof(word), BPF_CORE_READ(apic, regs) + IRR + (v >> 5) * 16);
   if (!((word >> (v & 31)) & 1)) return 0;
-  if (cpu->route)
+  if (fast)
     r->merged_seen++;
   else
     __sync_fetch_and_add(&r->slow_merged, 1);
