@@ -268,6 +268,11 @@ std::string LocalRange(int64_t from_ns, int64_t to_ns) {
          Strftime(same_day ? "%H:%M:%S %Z" : "%Y-%m-%d %H:%M:%S %Z", to);
 }
 
+std::string LocalClock(int64_t real_ns) {
+  return fmt::format("{}.{:03}", Strftime("%H:%M:%S", LocalTm(real_ns)),
+                     Split(real_ns).ns / 1'000'000);
+}
+
 absl::StatusOr<int64_t> ParseDuration(std::string_view text) {
   static constexpr struct {
     std::string_view name;

@@ -36,6 +36,7 @@ std::string Rfc3339(int64_t real_ns);
 // "2026-11-20 14:02:11 to 14:02:13 CET", in the local zone; the day again where it differs.
 std::string LocalRange(int64_t from_ns, int64_t to_ns);
 std::string LocalDateTime(int64_t real_ns);  // "2026-11-20 14:02:11"
+std::string LocalClock(int64_t real_ns);     // "14:02:11.123"
 
 // "10s", "250ms", "1m", "1.5s", "2h", "100us": a number and a unit. INVALID_ARGUMENT says what is
 // accepted; so does ParseTime.

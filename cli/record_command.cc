@@ -3,7 +3,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <ctime>
+#include <filesystem>
 #include <memory>
 
 #include "cli/command.h"
@@ -66,6 +68,10 @@ absl::Status CheckCollector(const RecordArgs& args) {
 
 absl::Status MakeRoom(const std::string& path, bool force) {
   struct stat info {};
+  const std::string folder = std::filesystem::path(path).parent_path().string();
+  if (!folder.empty() && stat(folder.c_str(), &info) != 0) {
+    return absl::NotFoundError(ErrnoText("cannot write into " + folder, errno));
+  }
   if (lstat(path.c_str(), &info) != 0) return absl::OkStatus();
   if (!force) {
     return absl::AlreadyExistsError(

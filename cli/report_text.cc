@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/report_text.h"
 
+#include <algorithm>
 #include <set>
 #include <utility>
 #include <vector>
@@ -104,6 +105,12 @@ std::string FlowText(const std::vector<std::string>& segments, const Page& page)
     used += width;
   }
   return out + "\n";
+}
+
+bool HasPair(const Ledger& ledger) {
+  return std::any_of(ledger.queues.begin(), ledger.queues.end(), [](const QueueLedger& queue) {
+    return !queue.queue.empty() && !queue.host_queue.empty();
+  });
 }
 
 std::vector<const QueueLedger*> QueuesWith(const Ledger& ledger, Verdict verdict) {
@@ -232,6 +239,12 @@ std::string VerdictText(const std::string& path, const Ledger& ledger, const Pag
   if (holding > 0 && violated.empty()) {
     out += fmt::format("{} of {} queues: every identity that could be judged holds\n", holding,
                        ledger.queues.size());
+  }
+  if (!ledger.queues.empty() && !HasPair(ledger)) {
+    out += Paragraph("",
+                     "one side only: host and guest were not compared; record both with a "
+                     "collector, or join two files with 'ringside merge'",
+                     page);
   }
   const QueueLedger* first = !violated.empty() ? violated.front()
                              : !open.empty()   ? open.front()

@@ -219,7 +219,7 @@ std::string TimelineText(const std::vector<Moment>& moments, int64_t zero_ns, co
                                                : "recorder";
     Style style = moment.what == "gap" ? Style::kDoubt : Style::kPlain;
     table.rows.push_back({{OffsetText(moment.axis_ns - zero_ns)},
-                          {LocalDateTime(moment.axis_ns)},
+                          {LocalClock(moment.axis_ns)},
                           {where},
                           {moment.what, style},
                           {moment.text}});

@@ -80,6 +80,7 @@ TEST_F(FormatTest, TimesOfTheIncident) {
   EXPECT_EQ(LocalRange(kNoonNs, kNoonNs + 2'000'000'000), "2026-11-20 12:02:11 to 12:02:13 UTC");
   EXPECT_EQ(LocalRange(kNoonNs, kNoonNs + 12 * 3600 * int64_t{1'000'000'000}),
             "2026-11-20 12:02:11 to 2026-11-21 00:02:11 UTC");
+  EXPECT_EQ(LocalClock(kNoonNs), "12:02:11.123");
   SetZone("CET-1");
   EXPECT_EQ(LocalRange(kNoonNs, kNoonNs), "2026-11-20 13:02:11 to 13:02:11 CET");
 }

@@ -97,6 +97,14 @@ TEST(ReportTextTest, HealthIsSaidInOneLine) {
             "next: ringside ledger 'a b.rsi'\n");
 }
 
+TEST(ReportTextTest, OneSideAloneIsSaid) {
+  PathTruth truth;
+  Recording recording = ModelPath({.batches = 3000}, &truth);
+  recording.streams.erase(recording.streams.begin());
+  EXPECT_THAT(VerdictText("x.rsi", MakeLedger(recording, {}), {.width = 0}),
+              HasSubstr("one side only: host and guest were not compared"));
+}
+
 TEST(ReportTextTest, ManyOpenQueuesAreSummedUp) {
   Ledger ledger;
   for (int i = 0; i < 8; ++i) {
