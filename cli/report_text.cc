@@ -15,7 +15,19 @@ namespace {
 constexpr size_t kVerdictsShown = 3;  // in full; at 3 a.m. nobody reads the forth one first
 
 // Ranks of what a narrow page leaves out, first to last; what no queue shows comes before all.
-enum HideRank { kAlways, kUnseen, kFinding, kPolls, kInner, kTap, kHandled, kSignalled };
+enum HideRank {
+  kAlways,
+  kUnseen,
+  kFinding,
+  kPolls,
+  kWoken,    // most often equal to injected
+  kHandled,  // the rest of irq and none
+  kSuppressed,
+  kOffered,
+  kMerged,
+  kDropped,
+  kSignalled,
+};
 
 struct CountColumn {
   Count count;
@@ -24,14 +36,14 @@ struct CountColumn {
   bool bar;
 };
 constexpr CountColumn kCountColumns[] = {
-    {Count::kTunOffered, "offered", kTap, false},
-    {Count::kTunDropped, "drop", kTap, false},
+    {Count::kTunOffered, "offered", kOffered, false},
+    {Count::kTunDropped, "drop", kDropped, false},
     {Count::kVhostBatches, "batches", kAlways, true},
     {Count::kVhostSignalled, "signalled", kSignalled, false},
-    {Count::kVhostSuppressed, "supp", kInner, false},
-    {Count::kIrqfdWoken, "woken", kInner, false},
+    {Count::kVhostSuppressed, "supp", kSuppressed, false},
+    {Count::kIrqfdWoken, "woken", kWoken, false},
     {Count::kKvmInjected, "injected", kAlways, false},
-    {Count::kKvmMerged, "merged", kInner, false},
+    {Count::kKvmMerged, "merged", kMerged, false},
     {Count::kGuestIrq, "irq", kAlways, true},
     {Count::kGuestHandled, "handled", kHandled, false},
     {Count::kGuestNone, "none", kAlways, false},
@@ -67,7 +79,9 @@ std::vector<Column> ReportColumns(const Ledger& ledger) {
         {.title = spec.title, .align = Align::kRight, .bar = spec.bar, .hide_rank = rank});
   }
   columns.push_back({.title = "verdict", .bar = true});
-  columns.push_back({.title = "finding", .hide_rank = kFinding});
+  bool found = std::any_of(ledger.queues.begin(), ledger.queues.end(),
+                           [](const QueueLedger& queue) { return !FindingText(queue).empty(); });
+  columns.push_back({.title = "finding", .hide_rank = found ? kFinding : kUnseen});
   return columns;
 }
 
@@ -242,8 +256,8 @@ std::string VerdictText(const std::string& path, const Ledger& ledger, const Pag
   }
   if (!ledger.queues.empty() && !HasPair(ledger)) {
     out += Paragraph("",
-                     "one side only: host and guest were not compared; record both with a "
-                     "collector, or join two files with 'ringside merge'",
+                     "no guest queue is matched with a host queue: nothing was compared across the "
+                     "two; record both sides with a collector, or join files with 'ringside merge'",
                      page);
   }
   const QueueLedger* first = !violated.empty() ? violated.front()

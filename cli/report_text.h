@@ -16,8 +16,8 @@ namespace ringside {
 std::string HeadlineText(const std::string& path, const Ledger& ledger, const Page& page);
 
 // One line per queue, host to guest from left to right. Where the page is too narrow, what was
-// observed on no queue goes first, then in this order: finding; polls; suppressed, woken and
-// merged; offered and dropped; handled; signalled.
+// observed on no queue goes first, then in this order: finding, polls, woken, handled, suppressed,
+// offered, merged, dropped, signalled.
 std::string ReportTableText(const Ledger& ledger, const Page& page);
 
 // "warning: ..." for each; empty without any.

@@ -125,6 +125,7 @@ void ReadBoth(Pipe& out, Pipe& err, const RunOptions& options, pid_t child, RunR
   dup2(err, STDERR_FILENO);
   for (const std::string& variable : options.environment) putenv(strdup(variable.c_str()));
   setenv("TZ", "UTC", 1);
+  if (!options.folder.empty() && chdir(options.folder.c_str()) != 0) _exit(97);
   // Opened before root is given up: nobody may not be able to reach the build folder.
   const int binary = open(RINGSIDE_BINARY, O_RDONLY | O_CLOEXEC);
   if (options.as_nobody &&

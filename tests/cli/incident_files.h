@@ -39,6 +39,7 @@ struct RunOptions {
   bool as_nobody = false;                // gives up root first
   std::string out_file;                  // standard output goes there instead
   bool reader_goes = false;              // the reader of standard output goes after one byte
+  std::string folder;                    // working folder; empty: the test's own
   int signal_when_ready = 0;             // sent when standard error has said "ready"
 };
 

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the commands print on stored incidents (tests/data) and on incidents of the path model,
+// against the files in tests/cli/golden. RINGSIDE_UPDATE_GOLDEN=1 writes them anew, from the run:
+// none is ever written by hand. Look at the difference before it is committed.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+#include "tests/cli/incident_files.h"
+#include "tests/correlate/path_model.h"
+
+namespace ringside {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string ReadFile(const fs::path& path) {
+  std::ifstream file(path);
+  std::stringstream text;
+  text << file.rdbuf();
+  return text.str();
+}
+
+// Runs `ringside` in `folder` with 100 columns and compares what it prints with golden/NAME.txt.
+void ExpectGolden(const std::string& name, const std::vector<std::string>& arguments,
+                  const std::string& folder) {
+  const RunResult result =
+      RunRingside(arguments, {.environment = {"COLUMNS=100"}, .folder = folder});
+  EXPECT_EQ(result.exit_code, 0) << result.err;
+  const fs::path golden = fs::path(RINGSIDE_TESTS "/cli/golden") / (name + ".txt");
+  if (std::getenv("RINGSIDE_UPDATE_GOLDEN") != nullptr) {
+    fs::create_directories(golden.parent_path());
+    std::ofstream(golden) << result.out;
+    return;
+  }
+  ASSERT_TRUE(fs::exists(golden)) << golden << " is missing; RINGSIDE_UPDATE_GOLDEN=1 makes it";
+  EXPECT_EQ(result.out, ReadFile(golden)) << "RINGSIDE_UPDATE_GOLDEN=1 accepts the new text";
+}
+
+TEST(GoldenTest, StoredIncidents) {
+  const fs::path data = RINGSIDE_TESTS "/data";
+  std::vector<std::string> names;
+  std::error_code none;
+  for (const auto& entry : fs::directory_iterator(data, none)) {
+    if (entry.path().extension() == ".rsi") names.push_back(entry.path().stem().string());
+  }
+  std::sort(names.begin(), names.end());
+  for (const std::string& name : names) {
+    SCOPED_TRACE(name);
+    ExpectGolden(name + ".summary", {name + ".rsi"}, data);
+    ExpectGolden(name + ".queues", {"queues", name + ".rsi"}, data);
+    ExpectGolden(name + ".ledger", {"ledger", name + ".rsi"}, data);
+  }
+}
+
+TEST(GoldenTest, ModelledIncidents) {
+  TestFolder folder;
+  const std::pair<const char*, PathOptions> kModels[] = {
+      {"healthy", {.batches = 3000}},
+      {"losing", {.batches = 3000, .lose_every = 50}},
+      {"unmatched", {.batches = 3000, .wrong_address = true}}};
+  for (const auto& [name, options] : kModels) {
+    SCOPED_TRACE(name);
+    PathTruth truth;
+    const std::string file = std::string(name) + ".rsi";
+    Recording recording = ModelPath(options, &truth);
+    for (Stream& stream : recording.streams) stream.bye->clock = stream.snapshots.back().end;
+    WriteIncident(recording, folder / file);
+    ExpectGolden(std::string("model-") + name + ".summary", {file}, folder / ".");
+  }
+  ExpectGolden("model-losing.ledger", {"ledger", "losing.rsi"}, folder / ".");
+  ExpectGolden("model-losing.ledger-json", {"ledger", "losing.rsi", "--json"}, folder / ".");
+  ExpectGolden("model-healthy.queues", {"queues", "healthy.rsi"}, folder / ".");
+  ExpectGolden("model-healthy.timeline", {"timeline", "healthy.rsi"}, folder / ".");
+}
+
+}  // namespace
+}  // namespace ringside
