@@ -88,8 +88,8 @@ class Request {
   std::string bytes_;
 };
 
-// Calls take(attributes) for each answer up to the end of the dump or the acknowledgement. Returns 0,
-// or an errno value.
+// Calls take(attributes) for each answer up to the end of the dump or the acknowledgement.
+// Returns 0, or an errno value.
 int Ask(int fd, Request& request, const std::function<void(const Attributes&)>& take) {
   const auto bytes = request.Finish();
   if (send(fd, bytes.data(), bytes.size(), 0) < 0) return errno;

@@ -7,8 +7,8 @@
 //   tcp-recv PORT                                takes one connection until its end
 //   queue-packets DEVICE                         the driver's own counts, see queue_packets.h
 // Options: --cpu N pins the process, --burst N sleeps GAP_US after every N datagrams only,
-// --idle MS ends udp-recv that long after its last datagram, --timeout S bounds waiting for a TCP peer,
-// --busy-poll US polls on receive (off by default).
+// --idle MS ends udp-recv that long after its last datagram, --timeout S bounds waiting for a TCP
+// peer, --busy-poll US polls on receive (off by default).
 //
 // Each prints one line of key=value on standard output when done; receivers print `ready` on
 // standard error once their port is open. Exit 0: did what was asked; 1: did not; 2: usage.

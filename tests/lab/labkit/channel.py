@@ -12,6 +12,11 @@ import time
 
 from .errors import LabError
 
+# After this time without an answer, look what runs there. The look is a cure too: the emulation
+# can lose the interrupt of a 9p request, which then waits until another request's arrives.
+LOOK_S = 20
+LOOK = "ps -eo pid,ppid,stat,wchan:24,args | grep -v ' \\['"
+
 
 def _escape(text):
     return text.replace("\\", "\\\\").replace("\n", "\\n")
@@ -19,6 +24,14 @@ def _escape(text):
 
 def _unescape(text):
     return re.sub(r"\\(.)", lambda m: "\n" if m[1] == "n" else m[1], text)
+
+
+def _processes(looked):
+    """The answer to LOOK, if it came."""
+    try:
+        return looked.get(timeout=1).output
+    except queue.Empty:
+        return "no answer to ps either"
 
 
 class Result:
@@ -32,13 +45,14 @@ class Result:
 class Channel:
     """One VM's command channel over an already connected socket."""
 
-    def __init__(self, name, sock, check_alive):
+    def __init__(self, name, sock, check_alive, log):
         """check_alive() is called while waiting; it raises when the VMs are beyond help."""
         self.name = name
         self.heard = None  # monotonic time of the last line from the VM; None until it is up
         self.greeting = ""
         self._sock = sock
         self._check_alive = check_alive
+        self._log = log
         self._ids = itertools.count(1)
         self._waiting = {}
         self._lock = threading.Lock()
@@ -95,14 +109,29 @@ class Channel:
         """Run a bash script and return its Result, whatever its exit code."""
         waiter = queue.SimpleQueue()
         self._send(script, waiter)
-        deadline = time.monotonic() + timeout_s
+        start = time.monotonic()
+        looked = None
         while True:
             try:
-                return waiter.get(timeout=0.5)
+                result = waiter.get(timeout=0.5)
+                if looked:
+                    self._report_stall(looked, time.monotonic() - start)
+                return result
             except queue.Empty:
                 self._check_alive()
-            if time.monotonic() > deadline:
-                raise LabError(f"{self.name}: no answer within {timeout_s} s to: {script}")
+            waited_s = time.monotonic() - start
+            if waited_s > LOOK_S and looked is None:
+                looked = queue.SimpleQueue()
+                self._send(LOOK, looked)
+            if waited_s > timeout_s:
+                raise LabError(f"{self.name}: no answer within {timeout_s} s to: {script}\n"
+                               f"{_processes(looked)}")
+
+    def _report_stall(self, looked, waited_s):
+        """A command that took long: worth a line if a process hung in the kernel meanwhile."""
+        hung = [p for p in _processes(looked).splitlines() if p.split()[2:3] == ["D"]]
+        if hung:
+            self._log(f"{self.name}: a command took {waited_s:.0f} s; hung: {'; '.join(hung)}")
 
     def run(self, script, timeout_s=60):
         """The output (text) of a bash script that must succeed."""
