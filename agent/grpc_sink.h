@@ -3,11 +3,11 @@
 // breaks.
 //
 // Made and called by the agent's own thread; Put never waits for the network. Records are kept in a
-// bounded spool until the collector has committed them, and sent again after a break from where the
-// collector stands. When the spool is full, the oldest snapshots are folded into later ones (their
-// counts are kept, their resolution is not) and the oldest detail is dropped; a Gap record in their
-// place says so. Sending, clock probes and heartbeats run on a thread of the sink's own and on
-// gRPC's.
+// bounded spool (grpc_spool.h) until the collector has committed them, and sent again after a break
+// from where the collector stands. When the spool is full, the oldest snapshots are folded into
+// later ones (their counts are kept, their resolution is not) and the oldest detail is dropped; a
+// Gap record in their place says so. Sending, clock probes and heartbeats run on a thread of the
+// sink's own and on gRPC's.
 #ifndef RINGSIDE_AGENT_GRPC_SINK_H_
 #define RINGSIDE_AGENT_GRPC_SINK_H_
 
@@ -31,6 +31,7 @@ inline constexpr size_t kSpoolBytesMax = size_t{64} << 20;
 struct GrpcSinkOptions {
   std::string address;                  // host:port or unix:/path
   std::function<ClockReading()> clock;  // the node's four clocks, now; called from any thread
+  bool insecure = false;                // may send in the clear to another machine
   size_t spool_bytes_max = kSpoolBytesMax;
   int backoff_ms_min = 100;   // before the second attempt to connect
   int backoff_ms_max = 5000;  // doubled up to this
@@ -38,8 +39,8 @@ struct GrpcSinkOptions {
 
 class GrpcSink : public Sink {
  public:
-  // INVALID_ARGUMENT if the address cannot be one. A collector that is not there is no failure: the
-  // sink keeps trying.
+  // INVALID_ARGUMENT if the address cannot be one, or is another machine's and `insecure` is not
+  // set. A collector that is not there is no failure: the sink keeps trying.
   static absl::StatusOr<std::unique_ptr<GrpcSink>> Create(const GrpcSinkOptions& options);
   // Ends the stream; waits at most a second. What is not acknowledged by then is lost: Flush first.
   ~GrpcSink() override;
@@ -56,8 +57,8 @@ class GrpcSink : public Sink {
 
  private:
   class Impl;
-  explicit GrpcSink(std::shared_ptr<Impl> impl);
-  std::shared_ptr<Impl> impl_;
+  explicit GrpcSink(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
 };
 
 }  // namespace ringside

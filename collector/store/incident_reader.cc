@@ -45,11 +45,6 @@ absl::StatusOr<std::vector<std::string>> FilesIn(const std::string& directory) {
   if (files.empty()) {
     return absl::NotFoundError(fmt::format("{}: no incidents (*.rsi) in it", directory));
   }
-  if (files.size() > kStoreFilesMax) {
-    return absl::FailedPreconditionError(
-        fmt::format("{}: {} incidents, at most {} can be read as one: name one of them", directory,
-                    files.size(), kStoreFilesMax));
-  }
   std::sort(files.begin(), files.end());  // named after their times
   return files;
 }
@@ -71,6 +66,11 @@ absl::StatusOr<Sources> OpenAll(const std::string& path, std::vector<RecorderGap
   }
   const absl::StatusOr<std::vector<std::string>> files = FilesIn(path);
   if (!files.ok()) return files.status();
+  if (files->size() > kStoreFilesMax) {
+    return absl::FailedPreconditionError(
+        fmt::format("{}: {} incidents, at most {} can be read as one: name one of them", path,
+                    files->size(), kStoreFilesMax));
+  }
   absl::Status first_failure;
   for (const std::string& file : *files) {
     absl::StatusOr<std::unique_ptr<IncidentSource>> source = IncidentSource::Open(file);
@@ -230,6 +230,31 @@ absl::Status MergeIncidents(const std::vector<std::string>& inputs, const std::s
     for (std::unique_ptr<IncidentSource>& source : *opened) sources.push_back(std::move(source));
   }
   return Merge(sources, output);
+}
+
+std::map<StreamKey, uint64_t> CommittedNumbers(const std::string& directory,
+                                               std::vector<std::string>& warnings) {
+  std::map<StreamKey, uint64_t> numbers;
+  const absl::StatusOr<std::vector<std::string>> files = FilesIn(directory);
+  if (!files.ok()) {
+    if (!absl::IsNotFound(files.status())) warnings.push_back(Text(files.status()));
+    return numbers;
+  }
+  for (const std::string& path : *files) {
+    absl::StatusOr<IncidentFile> file = OpenIncidentFile(path);
+    if (!file.ok()) {
+      warnings.push_back(Text(file.status()));
+      continue;
+    }
+    absl::StatusOr<Statement> select = file->db.Prepare(
+        "SELECT n.machine_id, n.boot_id, s.instance, max(s.last_number, s.base_number)"
+        " FROM streams s JOIN nodes n ON n.id = s.node");
+    while (select.ok() && select->Next().value_or(false)) {
+      uint64_t& number = numbers[StreamKey{select->Text(0), select->Text(1), select->Text(2)}];
+      number = std::max(number, select->Unsigned(3));
+    }
+  }
+  return numbers;
 }
 
 class IncidentDb::Impl {

@@ -15,6 +15,8 @@
 #ifndef RINGSIDE_COLLECTOR_STORE_INCIDENT_READER_H_
 #define RINGSIDE_COLLECTOR_STORE_INCIDENT_READER_H_
 
+#include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -22,6 +24,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "correlate/recording.h"
+#include "correlate/records.h"
 
 struct sqlite3;
 
@@ -35,6 +38,11 @@ absl::StatusOr<Recording> ReadIncident(const std::string& path);
 // duplicates are dropped. ALREADY_EXISTS if `output` exists, or if two files disagree about the
 // same record.
 absl::Status MergeIncidents(const std::vector<std::string>& inputs, const std::string& output);
+
+// The newest number of every stream in the files of a store. Files that cannot be read are left out
+// and named in `warnings`.
+std::map<StreamKey, uint64_t> CommittedNumbers(const std::string& directory,
+                                               std::vector<std::string>& warnings);
 
 // An incident opened for SQL, with the `events` table (events_table.h) registered. A directory of
 // several files is joined into a temporary one first, which lives as long as this object.

@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "collector/ingest.h"
+
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <ctime>
+#include <utility>
+
+#include "proto/convert.h"
+
+namespace ringside {
+namespace {
+
+constexpr std::chrono::milliseconds kCommitEvery(200);  // an agent's records are safe after that
+constexpr int64_t kCommitEvery_ns = 200'000'000;
+constexpr int64_t kRetryEvery_ns = 1'000'000'000;  // of a full disk: each try writes all that waits
+// Taken from the queue at once: what was offered first must not wait for all that came after.
+constexpr size_t kBatchMax = 4096;
+
+std::string Rfc3339(int64_t real_ns) {
+  const std::time_t seconds = real_ns / 1'000'000'000;
+  return fmt::format("{:%Y-%m-%dT%H:%M:%S}.{:03}Z", fmt::gmtime(seconds),
+                     real_ns / 1'000'000 % 1000);
+}
+
+std::string Text(const absl::Status& status) {
+  return std::string(status.message().data(), status.message().size());
+}
+
+}  // namespace
+
+Ingest::Ingest(std::unique_ptr<IncidentWriter> writer, std::map<StreamKey, uint64_t> earlier,
+               Clock clock, Log log)
+    : writer_(std::move(writer)),
+      earlier_(std::move(earlier)),
+      clock_(std::move(clock)),
+      log_(std::move(log)),
+      thread_([this] { Run(); }) {}
+
+Ingest::~Ingest() { Stop().IgnoreError(); }
+
+bool Ingest::Offer(IngestItem item) {
+  const size_t bytes = ApproximateBytes(item.record.record);
+  MutexLock lock(mutex_);
+  if (stopping_) return false;  // never acknowledged: its agent keeps it
+  bytes_ += bytes;
+  const bool room = bytes_ <= kIngestBytesMax;
+  if (!room && item.kind == IngestItem::Kind::kRecord) waiting_.push_back(item.peer);
+  queue_.push_back(std::move(item));
+  changed_.NotifyAll();
+  return room;
+}
+
+absl::Status Ingest::Stop() {
+  {
+    MutexLock lock(mutex_);
+    stopping_ = true;
+    changed_.NotifyAll();
+  }
+  if (thread_.joinable()) thread_.join();
+  return result_;
+}
+
+void Ingest::Run() {
+  bool stopping = false;
+  while (!stopping || !work_.empty()) {
+    {
+      MutexLock lock(mutex_);
+      Wait();
+      stopping = stopping_ && queue_.empty();
+      while (!queue_.empty() && work_.size() < kBatchMax) {
+        work_.push_back(std::move(queue_.front()));
+        queue_.pop_front();
+      }
+    }
+    while (!work_.empty() && Handle(work_.front())) {
+      const size_t bytes = ApproximateBytes(work_.front().record.record);
+      work_.pop_front();
+      MutexLock lock(mutex_);
+      bytes_ -= bytes;
+    }
+    const int64_t every_ns = failing_ ? kRetryEvery_ns : kCommitEvery_ns;
+    const bool due = clock_().mono_ns - last_commit_mono_ns_ >= every_ns;
+    if ((commit_now_ && !failing_) || due || stopping) Commit();
+    GiveRoom();
+    if (stopping && failing_) break;  // there is nobody left to wait for room with
+  }
+  const absl::Status closed = writer_->Close();
+  if (!closed.ok()) log_(Text(closed));
+  result_.Update(closed);
+}
+
+// Until there is something to take, something to commit, or the end.
+void Ingest::Wait() {
+  const CondVar::Clock::time_point until = CondVar::Clock::now() + kCommitEvery;
+  const bool blocked = failing_ && !work_.empty();  // taking more would not help
+  while (!stopping_ && (queue_.empty() || blocked)) {
+    if (!changed_.WaitUntil(mutex_, until)) return;
+  }
+}
+
+bool Ingest::Handle(IngestItem& item) {
+  if (item.kind == IngestItem::Kind::kEnd) {
+    HandleEnd(item);
+    return true;
+  }
+  if (std::holds_alternative<Hello>(item.record.record) && item.record.number == 1) {
+    return HandleHello(item);
+  }
+  const auto stream = streams_.find(item.key);
+  if (stream == streams_.end() || stream->second.peer != item.peer) return true;  // superseded
+  absl::Status status;
+  if (!Append(item, status)) return false;
+  if (std::holds_alternative<Bye>(item.record.record)) stream->second.said_bye = true;
+  if (!status.ok()) {
+    item.peer->OnRefused(Text(status));
+    streams_.erase(stream);
+  }
+  return true;
+}
+
+bool Ingest::HandleHello(IngestItem& item) {
+  const bool known = writer_->Knows(item.key);
+  const auto earlier = earlier_.find(item.key);
+  if (!known && earlier != earlier_.end()) {
+    writer_->Continue(item.key, earlier->second).IgnoreError();  // fails if it was done before
+  }
+  absl::Status status;
+  if (!Append(item, status)) return false;
+  if (!status.ok()) {
+    item.peer->OnRefused(Text(status));
+    return true;
+  }
+  Stream& stream = streams_[item.key];
+  if (stream.peer != nullptr && stream.peer != item.peer) {
+    stream.peer->OnRefused("a newer connection of the same agent took its place");
+  }
+  stream = Stream{};
+  stream.peer = item.peer;
+  stream.name = std::get<Hello>(item.record.record).name;
+  stream.fresh = !known;
+  commit_now_ = true;
+  return true;
+}
+
+void Ingest::HandleEnd(const IngestItem& item) {
+  ended_.push_back(item.peer);
+  commit_now_ = true;
+  const auto stream = streams_.find(item.key);
+  if (stream == streams_.end() || stream->second.peer != item.peer) return;
+  bool stopping = false;
+  {
+    MutexLock lock(mutex_);
+    stopping = stopping_;
+  }
+  if (!stream->second.said_bye && !stopping) {
+    const std::string what =
+        fmt::format("agent {} lost at {}", stream->second.name, Rfc3339(clock_().real_ns));
+    log_(what);
+    const Gap gap{item.last_mono_ns, item.last_mono_ns, what};
+    if (const absl::Status status = writer_->Append(item.key, {0, gap}); !status.ok()) {
+      log_(Text(status));
+    }
+  }
+  streams_.erase(stream);
+}
+
+// False if there is no room for it now. Otherwise `status` is what the store says.
+bool Ingest::Append(const IngestItem& item, absl::Status& status) {
+  status = writer_->Append(item.key, item.record);
+  if (!absl::IsResourceExhausted(status)) return true;
+  Commit();
+  if (failing_) return false;
+  status = writer_->Append(item.key, item.record);
+  return true;
+}
+
+void Ingest::Commit() {
+  commit_now_ = false;
+  const ClockReading now = clock_();
+  last_commit_mono_ns_ = now.mono_ns;
+  const absl::Status status = writer_->Commit(now);
+  if (status.ok() == failing_) {  // changed
+    log_(status.ok() ? fmt::format("{}: writing again", writer_->path())
+                     : Text(status) + ": agents keep their records until there is");
+  }
+  failing_ = !status.ok();
+  result_ = status;
+  if (status.ok()) Acknowledge();
+}
+
+void Ingest::Acknowledge() {
+  for (auto& [key, stream] : streams_) {
+    const uint64_t number = writer_->CommittedNumber(key);
+    if (!stream.welcomed) {
+      stream.welcomed = true;
+      stream.peer->OnWelcome(number, stream.fresh);
+    } else if (number > stream.acknowledged) {
+      stream.peer->OnCommitted(number);
+    }
+    stream.acknowledged = number;
+  }
+  for (const std::shared_ptr<IngestPeer>& peer : ended_) peer->OnEnded();
+  ended_.clear();
+}
+
+void Ingest::GiveRoom() {
+  std::vector<std::shared_ptr<IngestPeer>> waiting;
+  {
+    MutexLock lock(mutex_);
+    if (bytes_ > kIngestBytesMax / 2) return;
+    waiting.swap(waiting_);
+  }
+  for (const std::shared_ptr<IngestPeer>& peer : waiting) peer->OnRoom();
+}
+
+}  // namespace ringside

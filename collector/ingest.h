@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+// Between the agents' connections and the incident file: a bounded queue and the one thread that
+// writes.
+//
+//   session --Offer--> queue --writer thread--> IncidentWriter --Commit--> session: acknowledge
+//
+// Sessions offer from gRPC's threads and are called back from the writer thread, never with a lock
+// held. When more waits than the bound, Offer says so and the session stops reading until OnRoom:
+// its agent's spool takes over from there. If the disk is full, the writer keeps what it has and
+// tries again; nothing is acknowledged meanwhile.
+#ifndef RINGSIDE_COLLECTOR_INGEST_H_
+#define RINGSIDE_COLLECTOR_INGEST_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "collector/store/incident_writer.h"
+#include "correlate/records.h"
+#include "proto/sync.h"
+
+namespace ringside {
+
+// A quarter of a second at the pace one writer thread keeps up with; and the 4 MiB of one message
+// for each of sixteen agents.
+inline constexpr size_t kIngestBytesMax = size_t{64} << 20;
+
+// An agent's connection, as the writer sees it.
+class IngestPeer {
+ public:
+  virtual ~IngestPeer() = default;
+  // Its Hello is committed, and everything of its stream up to `last_number`. `fresh`: the present
+  // file had nothing of the stream before.
+  virtual void OnWelcome(uint64_t last_number, bool fresh) = 0;
+  virtual void OnCommitted(uint64_t number) = 0;
+  // Nothing of it is taken any more.
+  virtual void OnRefused(const std::string& why) = 0;
+  // There is room again; once for each Offer that gave false.
+  virtual void OnRoom() = 0;
+  // Its last record is dealt with.
+  virtual void OnEnded() = 0;
+};
+
+struct IngestItem {
+  enum class Kind { kRecord, kEnd };
+  Kind kind = Kind::kRecord;
+  std::shared_ptr<IngestPeer> peer;
+  StreamKey key;             // of kRecord: a stream's Hello (number 1) claims it for this peer
+  NumberedRecord record;     // number 0: the collector's own addition
+  int64_t last_mono_ns = 0;  // of kEnd: the agent's clock when it was heard last
+};
+
+class Ingest {
+ public:
+  using Clock = std::function<ClockReading()>;
+  using Log = std::function<void(const std::string& line)>;
+
+  // `earlier`: newest number of each stream in the store's older files.
+  Ingest(std::unique_ptr<IncidentWriter> writer, std::map<StreamKey, uint64_t> earlier, Clock clock,
+         Log log);
+  ~Ingest();
+
+  // Takes the item, also where there is no room. False: stop reading until OnRoom, which does not
+  // come any more after Stop.
+  bool Offer(IngestItem item);
+  // Writes what was offered before, acknowledges it, closes the file. Agents that end from now on
+  // are not lost. Idempotent.
+  absl::Status Stop();
+
+ private:
+  struct Stream {
+    std::shared_ptr<IngestPeer> peer;  // the connection that speaks for it now
+    std::string name;
+    uint64_t acknowledged = 0;
+    bool said_bye = false;
+    bool welcomed = false;
+    bool fresh = false;
+  };
+
+  void Run();
+  void Wait() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // False if the item must be tried again later.
+  bool Handle(IngestItem& item);
+  bool HandleHello(IngestItem& item);
+  void HandleEnd(const IngestItem& item);
+  bool Append(const IngestItem& item, absl::Status& status);
+  void Commit();
+  void GiveRoom();
+  void Acknowledge();
+
+  const std::unique_ptr<IncidentWriter> writer_;  // of the writer thread
+  const std::map<StreamKey, uint64_t> earlier_;
+  const Clock clock_;
+  const Log log_;
+
+  // Of the writer thread:
+  std::map<StreamKey, Stream> streams_;
+  std::deque<IngestItem> work_;
+  std::vector<std::shared_ptr<IngestPeer>> ended_;  // told after the next commit
+  bool commit_now_ = false;
+  bool failing_ = false;
+  int64_t last_commit_mono_ns_ = 0;
+
+  Mutex mutex_;
+  CondVar changed_;
+  std::deque<IngestItem> queue_ ABSL_GUARDED_BY(mutex_);
+  size_t bytes_ ABSL_GUARDED_BY(mutex_) = 0;  // of the queue and of what the writer has taken
+  std::vector<std::shared_ptr<IngestPeer>> waiting_ ABSL_GUARDED_BY(mutex_);
+  bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
+  absl::Status result_;  // of the last commit and of closing; read after the thread has ended
+  std::thread thread_;   // last: it uses all of the above
+};
+
+}  // namespace ringside
+
+#endif  // RINGSIDE_COLLECTOR_INGEST_H_

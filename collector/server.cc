@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "collector/server.h"
+
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+#include <grpcpp/grpcpp.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cstring>
+#include <ctime>
+#include <filesystem>
+#include <set>
+#include <thread>
+#include <utility>
+
+#include "collector/ingest.h"
+#include "collector/session.h"
+#include "collector/store/incident_reader.h"
+#include "collector/store/incident_writer.h"
+#include "proto/address.h"
+#include "proto/convert.h"
+#include "proto/ringside.grpc.pb.h"
+#include "proto/sync.h"
+
+namespace ringside {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::chrono::milliseconds kPace(20);  // how late a clock probe may be
+constexpr std::chrono::seconds kShutdownMax(2);
+constexpr int kNamesMax = 100;  // runs of a collector within one second
+
+// A socket that nobody listens on is left over from a collector that died: gRPC replaces it.
+bool SomebodyListens(const std::string& path) {
+  sockaddr_un address = {};
+  address.sun_family = AF_UNIX;
+  std::memcpy(address.sun_path, path.data(), std::min(path.size(), sizeof(address.sun_path) - 1));
+  const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) return false;
+  const bool connected =
+      connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0;
+  close(fd);
+  return connected;
+}
+
+// A new file in the store, named after its time.
+absl::StatusOr<std::unique_ptr<IncidentWriter>> NewIncident(const std::string& store,
+                                                            const std::string& name,
+                                                            int64_t real_ns) {
+  const std::time_t seconds = real_ns / 1'000'000'000;
+  const std::string stem = fmt::format("{}/{:%Y%m%dT%H%M%SZ}", store, fmt::gmtime(seconds));
+  std::string path = stem + ".rsi";
+  for (int copy = 2; fs::exists(path) && copy < kNamesMax; ++copy) {
+    path = fmt::format("{}-{}.rsi", stem, copy);
+  }
+  return IncidentWriter::Create(path, name);
+}
+
+}  // namespace
+
+class CollectorServer::Impl : public v1::Collector::CallbackService {
+ public:
+  explicit Impl(const CollectorOptions& options) : options_(options) {
+    context_.clock = options.clock;
+    context_.log = options.log;
+    context_.name = options.name;
+    context_.detail = options.detail;
+  }
+  ~Impl() override { Stop().IgnoreError(); }
+
+  absl::Status OpenStore();
+  absl::Status Listen(const Address& address);
+  absl::Status Stop();
+  const std::string& address() const { return address_; }
+  const std::string& file() const { return file_; }
+
+ private:
+  grpc::ServerBidiReactor<v1::FromAgent, v1::ToAgent>* Attach(
+      grpc::CallbackServerContext*) override {
+    std::shared_ptr<Session> session =
+        Session::Start(context_, [this](Session* ended) { Forget(ended); });
+    Session* reactor = session.get();
+    bool stopping = false;
+    {
+      MutexLock lock(mutex_);
+      sessions_.emplace(reactor, std::move(session));
+      stopping = stopping_;
+    }
+    if (stopping) reactor->Close();
+    return reactor;
+  }
+  void Forget(Session* session) {
+    std::shared_ptr<Session> last;  // let go without the lock
+    MutexLock lock(mutex_);
+    const auto at = sessions_.find(session);
+    if (at == sessions_.end()) return;
+    last = std::move(at->second);
+    sessions_.erase(at);
+  }
+  std::vector<std::shared_ptr<Session>> Sessions() {
+    MutexLock lock(mutex_);
+    std::vector<std::shared_ptr<Session>> sessions;
+    for (const auto& [reactor, session] : sessions_) sessions.push_back(session);
+    return sessions;
+  }
+  void Pace();
+
+  const CollectorOptions options_;
+  SessionContext context_;
+  std::string address_;
+  std::string file_;
+  std::unique_ptr<Ingest> ingest_;
+  std::unique_ptr<grpc::Server> server_;
+  std::thread pacer_;
+  absl::Status stopped_;
+  Mutex mutex_;
+  CondVar changed_;
+  std::map<Session*, std::shared_ptr<Session>> sessions_ ABSL_GUARDED_BY(mutex_);
+  bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
+};
+
+absl::Status CollectorServer::Impl::OpenStore() {
+  std::error_code error;
+  fs::create_directories(options_.store, error);
+  if (error) {
+    return absl::PermissionDeniedError(fmt::format("{}: {}", options_.store, error.message()));
+  }
+  std::vector<std::string> warnings;
+  std::map<StreamKey, uint64_t> earlier = CommittedNumbers(options_.store, warnings);
+  for (const std::string& warning : warnings) options_.log(warning);
+  absl::StatusOr<std::unique_ptr<IncidentWriter>> writer =
+      NewIncident(options_.store, options_.name, options_.clock().real_ns);
+  if (!writer.ok()) return writer.status();
+  file_ = (*writer)->path();
+  ingest_ = std::make_unique<Ingest>(*std::move(writer), std::move(earlier), options_.clock,
+                                     options_.log);
+  context_.ingest = ingest_.get();
+  return absl::OkStatus();
+}
+
+absl::Status CollectorServer::Impl::Listen(const Address& address) {
+  grpc::ServerBuilder builder;
+  int port = 0;
+  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);  // else two collectors share a port
+  builder.SetMaxReceiveMessageSize(static_cast<int>(kMessageBytesMax));
+  builder.AddListeningPort(address.target, grpc::InsecureServerCredentials(), &port);
+  builder.RegisterService(this);
+  server_ = builder.BuildAndStart();
+  if (server_ == nullptr || (port == 0 && address.unix_path.empty())) {
+    return absl::UnavailableError(
+        fmt::format("cannot listen on {}: it is taken, or not this machine's", options_.listen));
+  }
+  address_ = options_.listen;
+  if (address.unix_path.empty()) {
+    address_ = fmt::format("{}:{}", address_.substr(0, address_.rfind(':')), port);
+  }
+  pacer_ = std::thread([this] { Pace(); });
+  return absl::OkStatus();
+}
+
+void CollectorServer::Impl::Pace() {
+  for (;;) {
+    {
+      MutexLock lock(mutex_);
+      if (!stopping_) changed_.WaitUntil(mutex_, CondVar::Clock::now() + kPace);
+      if (stopping_) return;
+    }
+    const int64_t mono_ns = options_.clock().mono_ns;
+    for (const std::shared_ptr<Session>& session : Sessions()) session->Tick(mono_ns);
+  }
+}
+
+absl::Status CollectorServer::Impl::Stop() {
+  {
+    MutexLock lock(mutex_);
+    if (std::exchange(stopping_, true)) return stopped_;
+    changed_.NotifyAll();
+  }
+  if (pacer_.joinable()) pacer_.join();
+  // First what was received is written and acknowledged, then the streams end.
+  if (ingest_ != nullptr) stopped_ = ingest_->Stop();
+  for (const std::shared_ptr<Session>& session : Sessions()) session->Close();
+  if (server_ != nullptr) {
+    server_->Shutdown(std::chrono::system_clock::now() + kShutdownMax);
+    server_->Wait();
+    server_.reset();
+  }
+  return stopped_;
+}
+
+CollectorServer::CollectorServer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+CollectorServer::~CollectorServer() = default;
+std::string CollectorServer::address() const { return impl_->address(); }
+std::string CollectorServer::file() const { return impl_->file(); }
+absl::Status CollectorServer::Stop() { return impl_->Stop(); }
+
+absl::StatusOr<std::unique_ptr<CollectorServer>> CollectorServer::Start(
+    const CollectorOptions& options) {
+  const absl::StatusOr<Address> address = ParseAddress(options.listen);
+  if (!address.ok()) return address.status();
+  if (!address->local && !options.insecure) {
+    return absl::InvalidArgumentError(fmt::format(
+        "{} can be reached from other machines, in the clear: add --insecure to accept that",
+        options.listen));
+  }
+  if (!address->unix_path.empty() && SomebodyListens(address->unix_path)) {
+    return absl::UnavailableError(
+        fmt::format("cannot listen on {}: another program does", options.listen));
+  }
+  auto impl = std::make_unique<Impl>(options);
+  if (absl::Status status = impl->OpenStore(); !status.ok()) return status;
+  if (absl::Status status = impl->Listen(*address); !status.ok()) {
+    // No incident is left behind of a run that never was.
+    impl->Stop().IgnoreError();
+    std::error_code ignored;
+    fs::remove(impl->file(), ignored);
+    return status;
+  }
+  return std::unique_ptr<CollectorServer>(new CollectorServer(std::move(impl)));
+}
+
+}  // namespace ringside
