@@ -6,6 +6,7 @@
 #include <csignal>
 #include <iostream>
 
+#include "agent/address.h"
 #include "agent/agent.h"
 #include "agent/clocks.h"
 #include "agent/grpc_sink.h"
@@ -52,6 +53,7 @@ int main(int argc, char** argv) {
   GrpcSinkOptions sink;
   std::string role = "auto";
   std::string btf = "auto";
+  bool insecure = false;
   int interval_ms = 100;
   app.add_option("--collector", sink.address, "HOST:PORT or unix:/path of ringside-collector")
       ->required();
@@ -63,7 +65,7 @@ int main(int argc, char** argv) {
       ->check(CLI::Range(10, 60000));
   app.add_option("--btf", btf, "auto, or none: act as on a kernel without type information")
       ->check(CLI::IsMember({"auto", "none"}));
-  app.add_flag("--insecure", sink.insecure, "Send in the clear to an address beyond this machine");
+  app.add_flag("--insecure", insecure, "Send in the clear to an address beyond this machine");
   app.footer("Exit codes: 0 asked to stop, 2 usage, 4 failure. Needs root (or CAP_BPF, CAP_PERFMON, "
              "CAP_SYS_RESOURCE).\nExample: ringside-agent --collector 127.0.0.1:7700");
   try {
@@ -73,10 +75,16 @@ int main(int argc, char** argv) {
     std::cerr << "ringside-agent: " << error.what() << " (see --help)\n";
     return kExitUsage;
   }
-  options.roles = role == "host" ? kRoleHost : role == "guest" ? kRoleGuest : 0;
+  if (!insecure && !StaysOnThisMachine(sink.address)) {
+    std::cerr << "ringside-agent: " << sink.address << " is beyond this machine and there is no "
+              << "encryption yet; --insecure sends in the clear\n";
+    return kExitUsage;
+  }
+  if (role == "host") options.roles = kRoleHost;
+  if (role == "guest") options.roles = kRoleGuest;
   options.use_btf = btf != "none";
   options.snapshot_interval_ns = int64_t{interval_ms} * 1'000'000;
-  sink.read_clocks = ReadClocks;
+  sink.clock = ReadClocks;
   struct sigaction action {};
   action.sa_handler = OnSignal;  // without SA_RESTART: a sleep ends early
   sigaction(SIGTERM, &action, nullptr);

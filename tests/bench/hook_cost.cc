@@ -109,7 +109,9 @@ Cost MeasureBpftrace() {
   const std::string prefix = "tracepoint_irq_";
   for (int i = 0; i < 100 && TotalsOf(prefix).hits == 0; ++i) usleep(100'000);
   const Cost cost = MeasureFor(prefix, Wait);
-  kill(child, SIGINT);
+  kill(child, SIGTERM);  // SIGINT may be ignored where this runs in the background
+  for (int i = 0; i < 50 && waitpid(child, nullptr, WNOHANG) == 0; ++i) usleep(100'000);
+  kill(child, SIGKILL);
   waitpid(child, nullptr, 0);
   return cost;
 }
