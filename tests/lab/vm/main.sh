@@ -24,6 +24,7 @@ name_machine() {
   hostname "$LAB_HOSTNAME"
   echo "$LAB_MACHINE_ID" > /etc/machine-id
   ip link set lo up
+  ulimit -l unlimited
 }
 
 # Addresses here never need ARP or IPv6: nothing may move on the queues except what a test sends.
