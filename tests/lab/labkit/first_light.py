@@ -9,6 +9,7 @@ import os
 import re
 import shlex
 import shutil
+import subprocess
 import time
 
 from . import layout, oracles
@@ -22,12 +23,12 @@ PROGRAMS = [
     ("collector", "host", "ringside-collector",
      ["--listen", f"0.0.0.0:{COLLECTOR_PORT}", "--insecure", "--store", STORE]),
     ("agent-host1", "host", "ringside-agent",
-     ["--collector", f"127.0.0.1:{COLLECTOR_PORT}", "--insecure", "--name", "host1",
-      "--also-write", f"{RUN}/host1.rsi"]),
+     ["--collector", f"127.0.0.1:{COLLECTOR_PORT}", "--insecure", "--name", "host1"]),
     ("agent-vm1", "guest", "ringside-agent",
-     ["--collector", f"{layout.HOST_CONTROL_IP}:{COLLECTOR_PORT}", "--insecure", "--name", "vm1",
-      "--also-write", f"{RUN}/vm1.rsi"]),
+     ["--collector", f"{layout.HOST_CONTROL_IP}:{COLLECTOR_PORT}", "--insecure", "--name", "vm1"]),
 ]
+# Given to agents that know the option: each side's own file, for a merge to be compared.
+ALSO_WRITE = {"agent-host1": f"{RUN}/host1.rsi", "agent-vm1": f"{RUN}/vm1.rsi"}
 READY = "ready"  # a line with this word says that a program does its work
 READY_S = 40
 STOP_S = 30
@@ -93,8 +94,14 @@ class FirstLight:
     # Programs
 
     def _start_programs(self):
+        manual = subprocess.run([self._binaries["ringside-agent"], "--help"], capture_output=True,
+                                text=True, check=False).stdout
+        also_write = ALSO_WRITE if "--also-write" in manual else {}
+        if not also_write:
+            self._log("ringside-agent has no --also-write: no files of one side each")
         for name, side, binary, arguments in PROGRAMS:
-            command = shlex.join([self._binaries[binary], *arguments])
+            extra = ["--also-write", also_write[name]] if name in also_write else []
+            command = shlex.join([self._binaries[binary], *arguments, *extra])
             self._sides[side].run(f"""
                 mkdir -p {RUN}
                 {{ {command} > {RUN}/{name}.log 2>&1 & echo $! > {RUN}/{name}.pid
