@@ -3,8 +3,8 @@
 // acknowledgements and clock probes.
 //
 // Made by the server for each call; gRPC's threads, the writer thread and the pacer thread call it,
-// hence its lock, under which nothing but gRPC is called. It lives until gRPC is done with it and the
-// last of the others has let go.
+// hence its lock, under which nothing but gRPC is called. It lives until gRPC is done with it and
+// the last of the others has let go.
 #ifndef RINGSIDE_COLLECTOR_SESSION_H_
 #define RINGSIDE_COLLECTOR_SESSION_H_
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Addresses as users write them: host:port, [v6]:port or unix:/path. Shared by collector (listen) and
-// agent (connect). Pure, any thread.
+// Addresses as users write them: host:port, [v6]:port or unix:/path. Shared by collector (listen)
+// and agent (connect). Pure, any thread.
 #ifndef RINGSIDE_PROTO_ADDRESS_H_
 #define RINGSIDE_PROTO_ADDRESS_H_
 
