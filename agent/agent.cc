@@ -46,8 +46,7 @@ absl::StatusOr<std::unique_ptr<Agent>> Agent::Start(const AgentOptions& options,
 absl::Status Agent::StartProbes() {
   const uint32_t roles = options_.roles == 0 ? GuessRoles() : options_.roles;
   if (roles & kRoleGuest) {
-    probes_.push_back(
-        GuestProbe::Start(options_.use_btf, options_.use_bpf, &hooks_, &registry_));
+    probes_.push_back(GuestProbe::Start(options_.use_btf, options_.use_bpf, &hooks_, &registry_));
   }
   if ((roles & kRoleHost) && options_.use_btf && options_.use_bpf) {
     if (auto host = HostProbe::Start(&hooks_, &registry_)) probes_.push_back(std::move(host));

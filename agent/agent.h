@@ -25,12 +25,12 @@
 namespace ringside {
 
 struct AgentOptions {
-  uint32_t roles = 0;        // RoleBits; 0: whatever this machine can be
-  std::string name;          // shown name; empty: the host's
+  uint32_t roles = 0;               // RoleBits; 0: whatever this machine can be
+  std::string name;                 // shown name; empty: the host's
   std::vector<std::string> detail;  // queues whose events are wanted from the start
   int64_t snapshot_interval_ns = 100'000'000;
-  bool use_btf = true;       // false: as on a kernel without BTF
-  bool use_bpf = true;       // false: rung 0, /proc/interrupts only
+  bool use_btf = true;  // false: as on a kernel without BTF
+  bool use_bpf = true;  // false: rung 0, /proc/interrupts only
 };
 
 // What can be hooked here and what is refused, with the kernel's reasons; attaches and detaches
@@ -43,7 +43,7 @@ struct AgentTotals {
   uint64_t interrupts = 0;  // of all queues since the start
   uint64_t snapshots = 0;
   uint64_t events = 0;
-  uint64_t dropped = 0;     // marks and events that found a ring full
+  uint64_t dropped = 0;  // marks and events that found a ring full
 };
 
 class Agent {

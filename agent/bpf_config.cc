@@ -33,8 +33,8 @@ uint32_t EnumBit(const btf* types, const char* name, uint32_t absent) {
 }  // namespace
 
 rs_config MakeBpfConfig() {
-  const auto symbols = ReadKallsyms({"vring_interrupt", "virtnet_poll", "virtnet_poll_tx",
-                                     "irqfd_wakeup", "vhost_poll_wakeup"});
+  const auto symbols = ReadKallsyms(
+      {"vring_interrupt", "virtnet_poll", "virtnet_poll_tx", "irqfd_wakeup", "vhost_poll_wakeup"});
   const auto address = [&](const char* name) {
     const auto found = symbols.find(name);
     return found == symbols.end() ? 0 : found->second;

@@ -42,14 +42,14 @@ absl::StatusOr<std::unique_ptr<BpfObject>> BpfObject::Load(const Options& option
     std::string reason;
     absl::Status status = object->Open(options, &refused, &reason);
     if (status.ok()) return object;
-    const auto culprit =
-        std::find_if(specs.begin(), specs.end(),
-                     [&](const ProgramSpec& spec) { return refused == spec.program; });
+    const auto culprit = std::find_if(specs.begin(), specs.end(), [&](const ProgramSpec& spec) {
+      return refused == spec.program;
+    });
     if (culprit == specs.end()) return status;
     object->Refuse(culprit->group, refused, reason);
-    const bool any_left = std::any_of(
-        object->hooks_.begin(), object->hooks_.end(),
-        [](const HookInfo& hook) { return hook.state == HookState::kAttached; });
+    const bool any_left =
+        std::any_of(object->hooks_.begin(), object->hooks_.end(),
+                    [](const HookInfo& hook) { return hook.state == HookState::kAttached; });
     if (!any_left) return absl::UnavailableError(absl::StrCat(refused, ": ", reason));
   }
   return absl::InternalError("more refusals than programs");
@@ -175,8 +175,8 @@ absl::Status BpfObject::Walk(rs_walk_op op, uint64_t arg, uint64_t arg2, rs_walk
   return absl::OkStatus();
 }
 
-// The kernel tells recursion misses of tracing programs only. A kprobe's or a tracepoint's lost hits
-// are not visible here: unknown.
+// The kernel tells recursion misses of tracing programs only. A kprobe's or a tracepoint's lost
+// hits are not visible here: unknown.
 std::optional<uint64_t> BpfObject::Misses(const Program& program) {
   if (program.spec.rung != Rung::kTpBtf && program.spec.rung != Rung::kFentry) return std::nullopt;
   bpf_prog_info info{};

@@ -31,13 +31,13 @@ struct ProgramSpec {
   const char* stage;    // what it is for: "guest.irq"
   const char* target;   // kernel function or tracepoint
   Rung rung;
-  const char* group;    // all of a group or none
+  const char* group;  // all of a group or none
 };
 
 class BpfObject {
  public:
   struct Options {
-    std::string_view name;   // for messages
+    std::string_view name;        // for messages
     const char* begin = nullptr;  // the embedded object
     const char* end = nullptr;
     rs_config config{};

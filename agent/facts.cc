@@ -52,12 +52,9 @@ void Facts::ReadDevice(const std::string& netdev) {
     Note(absl::StrCat(netdev, ".", file), ReadText(absl::StrCat(path, "/", file), 256));
   }
   Note(netdev + ".features", ReadText(path + "/device/features", 256));
-  const std::pair<const char*, uint32_t> kOffloads[] = {{"rx-csum", ETHTOOL_GRXCSUM},
-                                                        {"tx-csum", ETHTOOL_GTXCSUM},
-                                                        {"sg", ETHTOOL_GSG},
-                                                        {"tso", ETHTOOL_GTSO},
-                                                        {"gso", ETHTOOL_GGSO},
-                                                        {"gro", ETHTOOL_GGRO}};
+  const std::pair<const char*, uint32_t> kOffloads[] = {
+      {"rx-csum", ETHTOOL_GRXCSUM}, {"tx-csum", ETHTOOL_GTXCSUM}, {"sg", ETHTOOL_GSG},
+      {"tso", ETHTOOL_GTSO},        {"gso", ETHTOOL_GGSO},        {"gro", ETHTOOL_GGRO}};
   for (const auto& [name, command] : kOffloads) {
     Note(absl::StrCat(netdev, ".", name), Offload(netdev, command));
   }
@@ -67,8 +64,8 @@ std::vector<Fact> Facts::Changed(int64_t now_mono_ns, const QueueRegistry& regis
   if (now_mono_ns < next_mono_ns_) return {};
   next_mono_ns_ = now_mono_ns + kEveryNs;
   now_mono_ns_ = now_mono_ns;
-  for (const char* name : {"busy_poll", "busy_read", "netdev_budget", "netdev_budget_usecs",
-                           "dev_weight"}) {
+  for (const char* name :
+       {"busy_poll", "busy_read", "netdev_budget", "netdev_budget_usecs", "dev_weight"}) {
     Note(absl::StrCat("net.core.", name), ReadText(absl::StrCat("/proc/sys/net/core/", name), 64));
   }
   Note("cpus", std::to_string(PossibleCpus()));

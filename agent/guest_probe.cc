@@ -271,10 +271,14 @@ void GuestProbe::Between(std::vector<Sample>* samples, std::vector<GaugeSample>*
     if (slots_ == nullptr || queue.slot < 0) continue;
     if (!bpf_->Walk(RS_WALK_GUEST_SLOT, queue.slot, 0, &out).ok() || !out.ok) continue;
     const std::pair<Gauge, rs_walk_value> kGaugeValues[] = {
-        {Gauge::kPosition, RS_V_POS},          {Gauge::kUsed, RS_V_USED},
-        {Gauge::kLastUsed, RS_V_LAST_USED},    {Gauge::kAvail, RS_V_AVAIL},
-        {Gauge::kUsedEvent, RS_V_USED_EVENT},  {Gauge::kAvailFlags, RS_V_FLAGS},
-        {Gauge::kFlagsShadow, RS_V_FLAGS_SHADOW}, {Gauge::kNumFree, RS_V_NUM_FREE}};
+        {Gauge::kPosition, RS_V_POS},
+        {Gauge::kUsed, RS_V_USED},
+        {Gauge::kLastUsed, RS_V_LAST_USED},
+        {Gauge::kAvail, RS_V_AVAIL},
+        {Gauge::kUsedEvent, RS_V_USED_EVENT},
+        {Gauge::kAvailFlags, RS_V_FLAGS},
+        {Gauge::kFlagsShadow, RS_V_FLAGS_SHADOW},
+        {Gauge::kNumFree, RS_V_NUM_FREE}};
     for (const auto& [gauge, value] : kGaugeValues) {
       gauges->push_back({queue.id, gauge, out.value[value]});
     }
@@ -289,8 +293,7 @@ void GuestProbe::Between(std::vector<Sample>* samples, std::vector<GaugeSample>*
   for (const ProcInterrupt& irq : ParseProcInterrupts(ReadText("/proc/interrupts", 16u << 20))) {
     const auto queue = queues_.find(irq.name);
     if (queue == queues_.end()) continue;
-    samples->push_back(
-        {queue->second.id, Count::kGuestProcIrq, proc_hook_, irq.count, irq.count});
+    samples->push_back({queue->second.id, Count::kGuestProcIrq, proc_hook_, irq.count, irq.count});
   }
 }
 

@@ -35,13 +35,13 @@ class GuestProbe : public Probe {
   struct Queue {
     QueueId id{};
     int irq = -1;
-    int slot = -1;          // in guest_slots; -1: never seen by BPF
-    bool net = false;       // has NAPI
-    std::string affinity;   // effective; a change means a new MSI message
+    int slot = -1;         // in guest_slots; -1: never seen by BPF
+    bool net = false;      // has NAPI
+    std::string affinity;  // effective; a change means a new MSI message
     MsiMessage msi;
     uint32_t epoch = 0;
     std::string device_path;  // PCI device in sysfs
-    bool gone = false;      // the kernel object behind the slot changed
+    bool gone = false;        // the kernel object behind the slot changed
   };
   GuestProbe(HookTable* hooks, QueueRegistry* registry);
 
@@ -66,16 +66,16 @@ class GuestProbe : public Probe {
   const rs_plain_irq* plain_irqs_ = nullptr;
   std::unique_ptr<Ring> marks_;
   std::unique_ptr<Ring> events_;
-  std::map<std::string, int> slot_of_name_;   // "virtio0-input.0" -> slot
-  std::vector<bool> named_;                   // by slot
-  uint32_t slots_seen_ = 0;                   // in use when Discover last looked
-  std::map<std::string, Queue> queues_;       // by interrupt name
+  std::map<std::string, int> slot_of_name_;  // "virtio0-input.0" -> slot
+  std::vector<bool> named_;                  // by slot
+  uint32_t slots_seen_ = 0;                  // in use when Discover last looked
+  std::map<std::string, Queue> queues_;      // by interrupt name
   std::vector<QueueId> queue_of_slot_;
   struct Device {
     std::string netdev;
     std::string pci_path;
   };
-  std::map<std::string, Device> devices_;     // by "virtio0"
+  std::map<std::string, Device> devices_;  // by "virtio0"
   std::vector<std::string> detail_;
 };
 

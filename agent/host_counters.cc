@@ -79,10 +79,12 @@ void HostProbe::Between(std::vector<Sample>*, std::vector<GaugeSample>* gauges) 
     if (!bpf_->Walk(RS_WALK_VHOST, vhosts_[queue.vhost].id.object, 0, &out).ok() || !out.ok) {
       continue;
     }
-    const std::pair<Gauge, rs_walk_value> kGaugeValues[] = {
-        {Gauge::kPosition, RS_V_POS},        {Gauge::kUsed, RS_V_USED},
-        {Gauge::kSignalledUsed, RS_V_LAST_USED}, {Gauge::kAvail, RS_V_AVAIL},
-        {Gauge::kAvailSeen, RS_V_AVAIL_SEEN},    {Gauge::kBackend, RS_V_BACKEND}};
+    const std::pair<Gauge, rs_walk_value> kGaugeValues[] = {{Gauge::kPosition, RS_V_POS},
+                                                            {Gauge::kUsed, RS_V_USED},
+                                                            {Gauge::kSignalledUsed, RS_V_LAST_USED},
+                                                            {Gauge::kAvail, RS_V_AVAIL},
+                                                            {Gauge::kAvailSeen, RS_V_AVAIL_SEEN},
+                                                            {Gauge::kBackend, RS_V_BACKEND}};
     for (const auto& [gauge, value] : kGaugeValues) {
       gauges->push_back({queue.id, gauge, out.value[value]});
     }

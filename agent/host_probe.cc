@@ -25,8 +25,8 @@ const std::vector<ProgramSpec>& FunctionPrograms() {
       {"host_accept", RS_HOOK_ACCEPT, "kvm.merged", "__apic_accept_irq", kF, "accept"},
       {"host_set_irq_exit", RS_HOOK_SET_IRQ_EXIT, "kvm.slowpath", "kvm_set_irq", kF, "slow"},
       {"host_set_irq_entry", RS_HOOK_SET_IRQ_ENTRY, "kvm.slowpath", "kvm_set_irq", kF, "slow"},
-      {"host_inatomic_exit", RS_HOOK_INATOMIC_EXIT, "kvm.injected", "kvm_arch_set_irq_inatomic",
-       kF, "inatomic"},
+      {"host_inatomic_exit", RS_HOOK_INATOMIC_EXIT, "kvm.injected", "kvm_arch_set_irq_inatomic", kF,
+       "inatomic"},
       {"host_inatomic_entry", RS_HOOK_INATOMIC_ENTRY, "kvm.injected", "kvm_arch_set_irq_inatomic",
        kF, "inatomic"},
       {"host_woken_fentry", RS_HOOK_WOKEN_FENTRY, "irqfd.woken", "irqfd_wakeup", kF, "woken"},
@@ -97,7 +97,8 @@ bool HostProbe::StartFunctions() {
   auto bpf = BpfObject::Load(options, FunctionPrograms());
   for (const char* list : {"free_vhost", "free_route", "free_tun"}) {
     if (bpf.ok()) {
-      if (absl::Status filled = (*bpf)->FillFreeList(list, RS_MAX_SLOTS); !filled.ok()) bpf = filled;
+      if (absl::Status filled = (*bpf)->FillFreeList(list, RS_MAX_SLOTS); !filled.ok())
+        bpf = filled;
     }
   }
   if (bpf.ok()) (*bpf)->Attach();

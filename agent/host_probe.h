@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Host side: tap queues, vhost queues and irqfd routes of every VM on this kernel, joined by pointer.
+// Host side: tap queues, vhost queues and irqfd routes of every VM on this kernel, joined by
+// pointer.
 #ifndef RINGSIDE_AGENT_HOST_PROBE_H_
 #define RINGSIDE_AGENT_HOST_PROBE_H_
 
@@ -83,11 +84,11 @@ class HostProbe : public Probe {
   uint32_t cpus_ = 1;
   uint64_t salt_[2];  // of hashed kernel pointers; new for every agent
   std::unique_ptr<Ring> marks_;
-  std::map<std::string, Queue> queues_;        // by object: "vhost:3", "route:5", "tun:2"
-  std::map<int, TapQueue> tap_of_vhost_;       // by vhost slot
-  std::map<int, int> direction_of_vhost_;      // 0 rx, 1 tx
-  std::map<uint64_t, uint64_t> vhost_mm_;      // by vhost slot
-  std::map<uint64_t, Vm> vms_;                 // by mm
+  std::map<std::string, Queue> queues_;    // by object: "vhost:3", "route:5", "tun:2"
+  std::map<int, TapQueue> tap_of_vhost_;   // by vhost slot
+  std::map<int, int> direction_of_vhost_;  // 0 rx, 1 tx
+  std::map<uint64_t, uint64_t> vhost_mm_;  // by vhost slot
+  std::map<uint64_t, Vm> vms_;             // by mm
   std::vector<QueueId> queue_of_vhost_;
   std::vector<QueueId> queue_of_route_;
 };

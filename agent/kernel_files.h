@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the kernel says in text files: interrupts, symbols, settings. Parsers are pure and tested on
-// real files; readers return empty text where a file is missing, because a missing file is an answer
-// ("this kernel has no such thing"), not an error. Any thread.
+// real files; readers return empty text where a file is missing, because a missing file is an
+// answer ("this kernel has no such thing"), not an error. Any thread.
 #ifndef RINGSIDE_AGENT_KERNEL_FILES_H_
 #define RINGSIDE_AGENT_KERNEL_FILES_H_
 
@@ -30,8 +30,8 @@ std::vector<ProcInterrupt> ParseProcInterrupts(std::string_view text);
 
 // Addresses of the wanted function names in /proc/kallsyms text; absent where the kernel hides or
 // lacks them (address 0 counts as hidden). Names with compiler suffixes (".isra.0") do not match.
-std::map<std::string, uint64_t, std::less<>> ParseKallsyms(
-    std::string_view text, const std::vector<std::string>& wanted);
+std::map<std::string, uint64_t, std::less<>> ParseKallsyms(std::string_view text,
+                                                           const std::vector<std::string>& wanted);
 std::map<std::string, uint64_t, std::less<>> ReadKallsyms(const std::vector<std::string>& wanted);
 
 // A virtual machine monitor's idea of its VM, from its command line (QEMU's -name and -uuid).

@@ -13,7 +13,7 @@ namespace ringside {
 namespace {
 
 constexpr std::array<std::string_view, 9> kSubjects = {
-    "irq ",  "IRQ",  "nobody cared", "virtio", "vhost", "vring", "tun: ", "irqfd", "NETDEV WATCHDOG"};
+    "irq ", "IRQ", "nobody cared", "virtio", "vhost", "vring", "tun: ", "irqfd", "NETDEV WATCHDOG"};
 constexpr size_t kLineBytes = 1024;
 constexpr int kLinesPerRead = 256;
 

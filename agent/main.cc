@@ -66,8 +66,9 @@ int main(int argc, char** argv) {
   app.add_option("--btf", btf, "auto, or none: act as on a kernel without type information")
       ->check(CLI::IsMember({"auto", "none"}));
   app.add_flag("--insecure", insecure, "Send in the clear to an address beyond this machine");
-  app.footer("Exit codes: 0 asked to stop, 2 usage, 4 failure. Needs root (or CAP_BPF, CAP_PERFMON, "
-             "CAP_SYS_RESOURCE).\nExample: ringside-agent --collector 127.0.0.1:7700");
+  app.footer(
+      "Exit codes: 0 asked to stop, 2 usage, 4 failure. Needs root (or CAP_BPF, CAP_PERFMON, "
+      "CAP_SYS_RESOURCE).\nExample: ringside-agent --collector 127.0.0.1:7700");
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -63,14 +63,14 @@ MsiMessage ReadMsiMessage(const std::string& device_path, int irq) {
   const size_t page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
   struct stat info {};
   const bool fits = fstat(fd, &info) == 0 && at + kEntryBytes <= static_cast<size_t>(info.st_size);
-  void* map = fits ? mmap(nullptr, page, PROT_READ, MAP_SHARED, fd,
-                          static_cast<off_t>(at & ~(page - 1)))
-                   : MAP_FAILED;
+  void* map =
+      fits ? mmap(nullptr, page, PROT_READ, MAP_SHARED, fd, static_cast<off_t>(at & ~(page - 1)))
+           : MAP_FAILED;
   close(fd);
   if (map == MAP_FAILED) return message;
   // Four separate 4-byte loads: device memory allows no wider or merged ones.
-  const auto* words = reinterpret_cast<const volatile uint32_t*>(static_cast<char*>(map) +
-                                                                 (at & (page - 1)));
+  const auto* words =
+      reinterpret_cast<const volatile uint32_t*>(static_cast<char*>(map) + (at & (page - 1)));
   const uint64_t low = words[0];
   const uint64_t high = words[1];
   message.data = words[2];

@@ -64,7 +64,7 @@ class QueueRegistry {
     QueueInfo info;
   };
   std::map<std::string, size_t> by_object_;
-  std::vector<Entry> queues_;  // place = id - 1
+  std::vector<Entry> queues_;                    // place = id - 1
   std::map<std::string, uint32_t> generations_;  // by shown name
   std::vector<QueueInfo> changed_;
 };

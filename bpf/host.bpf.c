@@ -4,9 +4,12 @@
 #include "common.bpf.h"
 #include "compat.bpf.h"
 
+/* In the order in which they build on each other. */
+/* clang-format off */
 #include "host_maps.bpf.h"
 #include "host_join.bpf.h"
 #include "host_tun.bpf.h"
 #include "host_vhost.bpf.h"
 #include "host_kvm.bpf.h"
 #include "host_walk.bpf.h"
+/* clang-format on */

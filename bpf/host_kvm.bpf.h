@@ -107,8 +107,8 @@ int BPF_PROG(host_inatomic_entry, struct kvm_kernel_irq_routing_entry *e, struct
 enum { WOULD_BLOCK = -11 };
 
 SEC("fexit/kvm_arch_set_irq_inatomic")
-int BPF_PROG(host_inatomic_exit, struct kvm_kernel_irq_routing_entry *e, struct kvm *kvm, int source,
-             int level, bool line_status, int ret) {
+int BPF_PROG(host_inatomic_exit, struct kvm_kernel_irq_routing_entry *e, struct kvm *kvm,
+             int source, int level, bool line_status, int ret) {
   hook_hit(RS_HOOK_INATOMIC_EXIT);
   struct cpu_scratch *cpu = cpu_scratch();
   struct rs_route_slot *r = cpu && cpu->route ? route_by_slot(cpu->route - 1) : 0;

@@ -1,28 +1,28 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* Host side: slots, the tables that lead from kernel objects to slots, and per-CPU scratch. */
 
-#define SLOT_ARRAY(map_name, value_type, rows)  \
-  struct {                                      \
-    __uint(type, BPF_MAP_TYPE_ARRAY);           \
-    __uint(map_flags, BPF_F_MMAPABLE);          \
-    __uint(max_entries, rows);                  \
-    __type(key, u32);                           \
-    __type(value, value_type);                  \
+#define SLOT_ARRAY(map_name, value_type, rows) \
+  struct {                                     \
+    __uint(type, BPF_MAP_TYPE_ARRAY);          \
+    __uint(map_flags, BPF_F_MMAPABLE);         \
+    __uint(max_entries, rows);                 \
+    __type(key, u32);                          \
+    __type(value, value_type);                 \
   } map_name SEC(".maps")
 
-#define FREE_LIST(map_name)                     \
-  struct {                                      \
-    __uint(type, BPF_MAP_TYPE_QUEUE);           \
-    __uint(max_entries, RS_MAX_SLOTS);          \
-    __type(value, u32);                         \
+#define FREE_LIST(map_name)            \
+  struct {                             \
+    __uint(type, BPF_MAP_TYPE_QUEUE);  \
+    __uint(max_entries, RS_MAX_SLOTS); \
+    __type(value, u32);                \
   } map_name SEC(".maps")
 
-#define INDEX(map_name, key_type)               \
-  struct {                                      \
-    __uint(type, BPF_MAP_TYPE_HASH);            \
-    __uint(max_entries, RS_MAX_SLOTS);          \
-    __type(key, key_type);                      \
-    __type(value, u32);                         \
+#define INDEX(map_name, key_type)      \
+  struct {                             \
+    __uint(type, BPF_MAP_TYPE_HASH);   \
+    __uint(max_entries, RS_MAX_SLOTS); \
+    __type(key, key_type);             \
+    __type(value, u32);                \
   } map_name SEC(".maps")
 
 SLOT_ARRAY(vhost_slots, struct rs_vhost_slot, RS_MAX_SLOTS);
@@ -49,9 +49,9 @@ INDEX(slot_of_tun, u64); /* ifindex << 16 | queue */
 /* An injection under way on this CPU (interrupts are off), or a transmit (BH is off). */
 struct cpu_scratch {
   u64 skb;
-  u32 tun;    /* slot + 1 */
-  u32 route;  /* slot + 1 while kvm_arch_set_irq_inatomic runs for a known route */
-  u32 woken;  /* WOKEN_* seen for the eventfd that is being woken */
+  u32 tun;   /* slot + 1 */
+  u32 route; /* slot + 1 while kvm_arch_set_irq_inatomic runs for a known route */
+  u32 woken; /* WOKEN_* seen for the eventfd that is being woken */
   u32 merged;
   u64 ctx;
 };

@@ -36,6 +36,8 @@ enum {
   BPF_RB_NO_WAKEUP = 1
 };
 
+/* One line per fragment. */
+/* clang-format off */
 #define FRAGMENT __attribute__((preserve_access_index))
 
 struct list_head { struct list_head *next, *prev; } FRAGMENT;
@@ -148,5 +150,7 @@ struct kvm_vcpu_arch___apicv { bool apicv_active; } FRAGMENT;
 struct kvm_vcpu___arch { struct kvm_vcpu_arch___apicv arch; } FRAGMENT; /* before 6.0 */
 struct kvm_lapic { struct kvm_vcpu *vcpu; void *regs; } FRAGMENT;
 struct kvm_lapic___apicv { bool apicv_active; } FRAGMENT; /* since 6.0 or so */
+
+/* clang-format on */
 
 #endif /* RINGSIDE_BPF_KERNEL_H_ */

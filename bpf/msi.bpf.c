@@ -10,7 +10,10 @@
 
 #include "host_maps.bpf.h"
 
-struct task_struct___mm { struct mm_struct *mm; int tgid; } FRAGMENT;
+struct task_struct___mm {
+  struct mm_struct *mm;
+  int tgid;
+} FRAGMENT;
 
 struct message_key {
   u64 mm;

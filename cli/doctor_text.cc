@@ -54,6 +54,10 @@ std::vector<std::string> Targets(const std::vector<const HookInfo*>& hooks) {
   return targets;
 }
 
+Json HookJson(const HookInfo& hook) {
+  return {{"rung", RungName(hook.rung)}, {"target", hook.target}, {"program", hook.program}};
+}
+
 // One line per hook point: several programs on one (entry and exit) are refused for one reason, and
 // the one that was left out because of the other says less.
 std::vector<const HookInfo*> RefusedOnce(const StageReport& stage) {
@@ -163,11 +167,12 @@ Json StagesJson(const std::vector<StageReport>& stages) {
                  {"attached", Json::array()},
                  {"refused", Json::array()}};
     for (const HookInfo* hook : stage.attached) {
-      json["attached"].push_back({{"rung", RungName(hook->rung)}, {"target", hook->target}});
+      json["attached"].push_back(HookJson(*hook));
     }
     for (const HookInfo* hook : stage.refused) {
-      json["refused"].push_back(
-          {{"rung", RungName(hook->rung)}, {"target", hook->target}, {"reason", hook->reason}});
+      Json refused = HookJson(*hook);
+      refused["reason"] = hook->reason;
+      json["refused"].push_back(std::move(refused));
     }
     out.push_back(std::move(json));
   }

@@ -82,6 +82,7 @@ absl::StatusOr<size_t> FindQueue(const Ledger& ledger, const std::string& name,
   if (ends.size() == 1) return ends.front();
   if (ends.size() > 1) {
     std::vector<std::string> names;
+    names.reserve(ends.size());
     for (size_t i : ends) names.push_back(ShownName(ledger.queues[i]));
     return absl::NotFoundError(fmt::format("queue '{}' is ambiguous in {}: {}; give the full name",
                                            name, path, ListText(names, 4)));

@@ -88,10 +88,11 @@ std::vector<VirtioDevice> ReadVirtio(const std::string& root) {
   const std::string bus = root + "/sys/bus/virtio/devices";
   for (const std::string& name : ListNames(bus)) {
     VirtioDevice device{.name = name, .driver = "", .netdev = ""};
+    const fs::path folder = fs::path(bus) / name;
     std::error_code error;
-    fs::path driver = fs::read_symlink(bus + "/" + name + "/driver", error);
+    fs::path driver = fs::read_symlink(folder / "driver", error);
     if (!error) device.driver = driver.filename().string();
-    std::vector<std::string> netdevs = ListNames(bus + "/" + name + "/net");
+    std::vector<std::string> netdevs = ListNames(folder / "net");
     if (!netdevs.empty()) device.netdev = netdevs.front();
     devices.push_back(std::move(device));
   }

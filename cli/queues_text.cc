@@ -80,6 +80,7 @@ std::vector<QueueRow> ListQueues(const Recording& recording, const Ledger& ledge
     }
   }
   std::vector<QueueRow> rows;
+  rows.reserve(by_name.size());
   for (auto& [name, row] : by_name) rows.push_back(std::move(row));
   std::stable_sort(rows.begin(), rows.end(), [](const QueueRow& a, const QueueRow& b) {
     return NaturalLess(a.name, b.name);

@@ -15,6 +15,7 @@
 #include "cli/recorder.h"
 #include "cli/terminal.h"
 #include "fmt/format.h"
+#include "proto/address.h"
 
 namespace ringside {
 namespace {
@@ -24,7 +25,6 @@ struct RecordArgs {
   std::string duration;
   std::string role = "auto";
   bool force = false;
-  bool insecure = false;
 };
 
 std::string HostName() {
@@ -58,15 +58,18 @@ absl::Status ParseRole(const std::string& text, uint32_t& roles) {
   return UsageError(fmt::format("--role: '{}' is none of auto, host, guest", text));
 }
 
-absl::Status CheckCollector(const RecordArgs& args) {
-  if (args.options.collector.empty() && args.insecure) {
+absl::Status CheckCollector(const RecorderOptions& options) {
+  if (options.collector.empty()) {
+    if (!options.insecure) return absl::OkStatus();
     return UsageError("--insecure is about --collector, which is not given");
   }
-  if (args.options.collector.empty() || args.insecure) return absl::OkStatus();
-  if (StaysOnThisMachine(args.options.collector)) return absl::OkStatus();
-  return UsageError(
-      "--collector: there is no encryption yet, and this address is beyond this machine; add "
-      "--insecure to send in the clear");
+  auto address = ParseAddress(options.collector);
+  if (!address.ok()) return UsageError("--collector: " + Message(address.status()));
+  if (address->local || options.insecure) return absl::OkStatus();
+  return UsageError(fmt::format(
+      "--collector: {} is beyond this machine and this version cannot encrypt; --insecure sends in "
+      "the clear",
+      options.collector));
 }
 
 absl::Status MakeRoom(const std::string& path, bool force) {
@@ -91,7 +94,7 @@ absl::Status MakeRoom(const std::string& path, bool force) {
 absl::Status RunRecord(const RecordArgs& args) {
   RecorderOptions options = args.options;
   if (absl::Status status = ParseRole(args.role, options.agent.roles); !status.ok()) return status;
-  if (absl::Status status = CheckCollector(args); !status.ok()) return status;
+  if (absl::Status status = CheckCollector(options); !status.ok()) return status;
   if (!args.duration.empty()) {
     auto duration = ParseDuration(args.duration);
     if (!duration.ok()) return UsageError("--duration: " + Message(duration.status()));
@@ -125,7 +128,8 @@ void AddRecord(CLI::App& app, Action& action) {
       ->type_name("QUEUE");
   command->add_option("--collector", options.collector, "send to this collector as well")
       ->type_name("HOST:PORT");
-  command->add_flag("--insecure", args->insecure, "let --collector send without encryption");
+  command->add_flag("--insecure", options.insecure,
+                    "let --collector send in the clear to another machine");
   command->add_option("--name", options.agent.name, "this node's name (default: the host name)")
       ->type_name("N");
   command->add_flag("--force", args->force, "replace the output file if it exists");

@@ -56,7 +56,8 @@ struct Chain {
 absl::StatusOr<Chain> MakeChain(const RecorderOptions& options) {
   Chain chain;
   if (!options.collector.empty()) {
-    auto grpc = GrpcSink::Create({.address = options.collector, .clock = ReadClocks});
+    auto grpc = GrpcSink::Create(
+        {.address = options.collector, .clock = ReadClocks, .insecure = options.insecure});
     if (!grpc.ok()) return grpc.status();
     chain.grpc = *std::move(grpc);
   }

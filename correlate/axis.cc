@@ -38,9 +38,9 @@ StreamAxis::StreamAxis(const Stream& stream, bool embedded) {
     UseExchanges(stream);
   } else {
     UseWallClock(stream, embedded ? 0 : StatedErrorNs(stream));
-    method_ = embedded ? "own clock"
-                       : StatedErrorNs(stream) >= kUnsynchronisedNs ? "wall clock, unsynchronised"
-                                                                    : "wall clock";
+    method_ = embedded                                     ? "own clock"
+              : StatedErrorNs(stream) >= kUnsynchronisedNs ? "wall clock, unsynchronised"
+                                                           : "wall clock";
   }
   for (const Point& point : points_) {
     bound_ns_ = std::max(bound_ns_, (point.offset_hi_ns - point.offset_lo_ns) / 2);
@@ -51,8 +51,8 @@ void StreamAxis::UseExchanges(const Stream& stream) {
   method_ = "exchange";
   drift_ppm_ = kDriftPpm;
   for (const ClockExchange& exchange : stream.clocks) {
-    const int64_t lo = exchange.collector_before.real_ns - exchange.agent.mono_ns -
-                       exchange.agent.width_ns;
+    const int64_t lo =
+        exchange.collector_before.real_ns - exchange.agent.mono_ns - exchange.agent.width_ns;
     const int64_t hi = exchange.collector_after.real_ns + exchange.collector_after.width_ns -
                        exchange.agent.mono_ns;
     if (hi >= lo) points_.push_back({exchange.agent.mono_ns, lo, hi});

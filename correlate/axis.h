@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Puts a node's own times on the axis that people see: the recorder's REALTIME, with a bound.
 //
-// A plain exchange bounds the offset between two clocks by its round trip: the agent read its clocks
-// some time between the recorder's two readings. Where there was no exchange (merged files), each
-// node's own REALTIME is taken, with the error its kernel states for it.
+// A plain exchange bounds the offset between two clocks by its round trip: the agent read its
+// clocks some time between the recorder's two readings. Where there was no exchange (merged files),
+// each node's own REALTIME is taken, with the error its kernel states for it.
 #ifndef RINGSIDE_CORRELATE_AXIS_H_
 #define RINGSIDE_CORRELATE_AXIS_H_
 

@@ -14,35 +14,35 @@
 namespace ringside {
 
 // X(identifier, name, what one unit of it is)
-#define RINGSIDE_COUNTS(X)                                                                       \
-  X(kTunOffered, "tun.offered", "packets given to the tap queue (entries of tun_net_xmit)")      \
-  X(kTunEnqueued, "tun.enqueued", "of those, put into the tap's ring")                           \
-  X(kTunDropped, "tun.dropped", "of those, dropped by tun_net_xmit")                             \
-  X(kVhostBatches, "vhost.batches", "batches of used entries published by vhost")                \
-  X(kVhostUsed, "vhost.used", "used entries published (advance of last_used_idx)")               \
-  X(kVhostSignalled, "vhost.signalled", "batches after which vhost signalled the eventfd")       \
-  X(kVhostSuppressed, "vhost.suppressed", "batches the guest had asked not to be signalled for") \
-  X(kVhostUnwired, "vhost.unwired", "batches with no eventfd to signal")                         \
-  X(kVhostMasked, "vhost.masked", "of those signalled, into a notifier without irqfd")           \
-  X(kVhostUnwoken, "vhost.unwoken", "of those signalled, an irqfd waited and was not woken")     \
-  X(kEventfdWritten, "eventfd.written", "writes to the eventfd from user space")                 \
+#define RINGSIDE_COUNTS(X)                                                                        \
+  X(kTunOffered, "tun.offered", "packets given to the tap queue (entries of tun_net_xmit)")       \
+  X(kTunEnqueued, "tun.enqueued", "of those, put into the tap's ring")                            \
+  X(kTunDropped, "tun.dropped", "of those, dropped by tun_net_xmit")                              \
+  X(kVhostBatches, "vhost.batches", "batches of used entries published by vhost")                 \
+  X(kVhostUsed, "vhost.used", "used entries published (advance of last_used_idx)")                \
+  X(kVhostSignalled, "vhost.signalled", "batches after which vhost signalled the eventfd")        \
+  X(kVhostSuppressed, "vhost.suppressed", "batches the guest had asked not to be signalled for")  \
+  X(kVhostUnwired, "vhost.unwired", "batches with no eventfd to signal")                          \
+  X(kVhostMasked, "vhost.masked", "of those signalled, into a notifier without irqfd")            \
+  X(kVhostUnwoken, "vhost.unwoken", "of those signalled, an irqfd waited and was not woken")      \
+  X(kEventfdWritten, "eventfd.written", "writes to the eventfd from user space")                  \
   X(kEventfdOther, "eventfd.other", "signals of the eventfd by kernel code other than its queue") \
-  X(kIrqfdWoken, "irqfd.woken", "wake-ups of the irqfd")                                         \
-  X(kKvmInjected, "kvm.injected", "messages that at least one vCPU's APIC accepted")             \
-  X(kKvmMerged, "kvm.merged", "of those, into an interrupt that was pending already")            \
-  X(kKvmBlind, "kvm.blind", "injections whose pending bit could not be read (APICv, AVIC)")      \
-  X(kKvmRejected, "kvm.rejected", "messages no vCPU accepted: lost")                             \
-  X(kKvmSlowpath, "kvm.slowpath", "wake-ups handed to the workqueue")                            \
-  X(kKvmTaken, "kvm.taken", "pending interrupts KVM took for injection into the vCPU")           \
-  X(kGuestIrq, "guest.irq", "runs of the queue's interrupt handler")                             \
-  X(kGuestHandled, "guest.handled", "of those, with work (IRQ_HANDLED)")                         \
-  X(kGuestNone, "guest.none", "of those, without work (IRQ_NONE)")                               \
-  X(kGuestProcIrq, "guest.proc_irq", "the kernel's own count in /proc/interrupts")               \
-  X(kGuestNapiSoftirq, "guest.napi.softirq", "polls from net_rx_action")                         \
-  X(kGuestNapiBusy, "guest.napi.busy", "polls by a busy poller")                                 \
-  X(kGuestNapiThread, "guest.napi.thread", "polls by a NAPI thread")                             \
-  X(kGuestNapiNetpoll, "guest.napi.netpoll", "polls by netpoll (budget 0)")                      \
-  X(kGuestUsed, "guest.used", "used entries the guest consumed (advance of its last_used_idx)")  \
+  X(kIrqfdWoken, "irqfd.woken", "wake-ups of the irqfd")                                          \
+  X(kKvmInjected, "kvm.injected", "messages that at least one vCPU's APIC accepted")              \
+  X(kKvmMerged, "kvm.merged", "of those, into an interrupt that was pending already")             \
+  X(kKvmBlind, "kvm.blind", "injections whose pending bit could not be read (APICv, AVIC)")       \
+  X(kKvmRejected, "kvm.rejected", "messages no vCPU accepted: lost")                              \
+  X(kKvmSlowpath, "kvm.slowpath", "wake-ups handed to the workqueue")                             \
+  X(kKvmTaken, "kvm.taken", "pending interrupts KVM took for injection into the vCPU")            \
+  X(kGuestIrq, "guest.irq", "runs of the queue's interrupt handler")                              \
+  X(kGuestHandled, "guest.handled", "of those, with work (IRQ_HANDLED)")                          \
+  X(kGuestNone, "guest.none", "of those, without work (IRQ_NONE)")                                \
+  X(kGuestProcIrq, "guest.proc_irq", "the kernel's own count in /proc/interrupts")                \
+  X(kGuestNapiSoftirq, "guest.napi.softirq", "polls from net_rx_action")                          \
+  X(kGuestNapiBusy, "guest.napi.busy", "polls by a busy poller")                                  \
+  X(kGuestNapiThread, "guest.napi.thread", "polls by a NAPI thread")                              \
+  X(kGuestNapiNetpoll, "guest.napi.netpoll", "polls by netpoll (budget 0)")                       \
+  X(kGuestUsed, "guest.used", "used entries the guest consumed (advance of its last_used_idx)")   \
   X(kGuestPackets, "guest.packets", "packets (rx) or completions (tx) its polls returned")
 
 enum class Count : uint16_t {

@@ -29,8 +29,8 @@ std::vector<const Mark*> MarksOf(const LocalQueue& queue, Domain domain, int64_t
 
 // The mark whose range (prev, pos] holds `at`; null if that one was lost.
 const Mark* Covering(const std::vector<const Mark*>& marks, uint64_t at) {
-  const auto mark = std::partition_point(marks.begin(), marks.end(),
-                                         [at](const Mark* m) { return m->pos < at; });
+  const auto mark =
+      std::partition_point(marks.begin(), marks.end(), [at](const Mark* m) { return m->pos < at; });
   return mark != marks.end() && (*mark)->prev < at ? *mark : nullptr;
 }
 
@@ -44,8 +44,8 @@ void FindMarks(const QueuePair& pair, int64_t from_ns, int64_t to_ns,
   const auto route = MarksOf(*pair.host, Domain::kRoute, from_ns, to_ns);
   const auto irq = MarksOf(*pair.guest, Domain::kIrq, from_ns, to_ns);
   if (vhost.empty() || route.empty() || irq.empty()) return;
-  const uint64_t step = uint64_t{1} << rs_mark_shift(std::max(pair.host->info.ring_size,
-                                                              pair.guest->info.ring_size));
+  const uint64_t step =
+      uint64_t{1} << rs_mark_shift(std::max(pair.host->info.ring_size, pair.guest->info.ring_size));
   const int64_t shift = *pair.turn.turn * kTurn;
   for (uint64_t at = (vhost.front()->prev / step + 1) * step; at <= vhost.back()->pos; at += step) {
     const int64_t guest_at = static_cast<int64_t>(at) - shift;
@@ -63,9 +63,9 @@ void FindMarks(const QueuePair& pair, int64_t from_ns, int64_t to_ns,
 }
 
 constexpr std::array kHostCounts = {
-    Count::kVhostBatches,  Count::kVhostSignalled, Count::kVhostSuppressed, Count::kVhostUnwired,
-    Count::kVhostMasked,   Count::kVhostUnwoken,   Count::kIrqfdWoken,      Count::kKvmInjected,
-    Count::kKvmMerged,     Count::kKvmBlind,       Count::kKvmRejected,     Count::kKvmSlowpath};
+    Count::kVhostBatches, Count::kVhostSignalled, Count::kVhostSuppressed, Count::kVhostUnwired,
+    Count::kVhostMasked,  Count::kVhostUnwoken,   Count::kIrqfdWoken,      Count::kKvmInjected,
+    Count::kKvmMerged,    Count::kKvmBlind,       Count::kKvmRejected,     Count::kKvmSlowpath};
 constexpr std::array kGuestCounts = {Count::kGuestIrq, Count::kGuestHandled, Count::kGuestNone};
 
 // What was entered has ended: no batch and no handler was under way.
@@ -94,8 +94,8 @@ std::optional<Quiet> QuietAt(const LocalQueue& queue, const std::array<Count, kS
   const auto pos = series.GaugeAt(queue.info.id, Gauge::kPosition, snapshot);
   if (!pos) return std::nullopt;
   Quiet quiet{.pos = *pos};
-  quiet.epoch = static_cast<uint32_t>(
-      series.GaugeAt(queue.info.id, Gauge::kEpoch, snapshot).value_or(0));
+  quiet.epoch =
+      static_cast<uint32_t>(series.GaugeAt(queue.info.id, Gauge::kEpoch, snapshot).value_or(0));
   for (const Count count : wanted) {
     for (const HookId hook : series.HooksOf(queue.info.id, count)) {
       const auto point = series.CountAt(queue.info.id, count, hook, snapshot);
@@ -110,7 +110,8 @@ std::optional<Quiet> QuietAt(const LocalQueue& queue, const std::array<Count, kS
   return settled ? std::optional(quiet) : std::nullopt;
 }
 
-// The latest quiet snapshot at each position: what was under way at that position has ended by then.
+// The latest quiet snapshot at each position: what was under way at that position has ended by
+// then.
 template <size_t kSize>
 std::map<uint64_t, Quiet> QuietSnapshots(const LocalQueue& queue,
                                          const std::array<Count, kSize>& wanted, int64_t from_ns,

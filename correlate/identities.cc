@@ -47,8 +47,8 @@ Identity Judge(const Claim& claim, const Interval& left, const Interval& right,
                const Binding& binding) {
   Identity identity{.id = claim.id};
   const Difference rest = left - right;
-  identity.residuals.push_back({claim.residual, rest.lo.value_or(INT64_MIN),
-                                rest.hi.value_or(INT64_MAX)});
+  identity.residuals.push_back(
+      {claim.residual, rest.lo.value_or(INT64_MIN), rest.hi.value_or(INT64_MAX)});
   const std::string numbers = Text(left) + " against " + Text(right);
   if (!rest.CanBeWithin(claim.slack_low, claim.slack_high)) {
     identity.verdict = Verdict::kViolated;
@@ -95,8 +95,7 @@ void JudgeVhost(QueueLedger* ledger) {
   Claim claim{"vhost.batches = vhost.signalled + vhost.suppressed + vhost.unwired", "under way"};
   claim.slack_low = claim.slack_high = ledger->cut.by_position ? 0 : 1;
   claim.slack_why = "batch under way";
-  Identity identity =
-      Judge(claim, *batches, *signalled + *suppressed + *unwired, ledger->binding);
+  Identity identity = Judge(claim, *batches, *signalled + *suppressed + *unwired, ledger->binding);
   identity.residuals.push_back({"suppressed", suppressed->lo, suppressed->hi.value_or(INT64_MAX)});
   ledger->identities.push_back(std::move(identity));
 }

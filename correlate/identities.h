@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The identities that a healthy path keeps (kernel facts 5), judged on one queue's cells. What breaks
-// each one legitimately is a residual with a name; a verdict is `violated` only where the intervals
-// cannot meet.
+// The identities that a healthy path keeps (kernel facts 5), judged on one queue's cells. What
+// breaks each one legitimately is a residual with a name; a verdict is `violated` only where the
+// intervals cannot meet.
 #ifndef RINGSIDE_CORRELATE_IDENTITIES_H_
 #define RINGSIDE_CORRELATE_IDENTITIES_H_
 

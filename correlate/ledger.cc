@@ -60,7 +60,8 @@ void WarnAbout(const NodeStream& node, bool closed, std::vector<std::string>* wa
   const Stream& stream = *node.stream;
   if (stream.snapshots.empty()) warnings->push_back(node.name + ": no snapshot arrived");
   if (!stream.bye) {
-    warnings->push_back(node.name + ": the agent was cut off; what came after its last snapshot is" +
+    warnings->push_back(node.name +
+                        ": the agent was cut off; what came after its last snapshot is" +
                         " missing" + (closed ? "" : " (the recorder was cut off, too)"));
   }
   if (stream.missing_numbers > 0) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The ledger: all counts of each queue over a window, host and guest side by side, each an interval,
-// with the identities between them and a verdict for each.
+// The ledger: all counts of each queue over a window, host and guest side by side, each an
+// interval, with the identities between them and a verdict for each.
 //
 // Where both sides have positions, the counts of both are taken at the same two positions of the
 // queue (a cut), so that they are about the same entries whatever the clocks say:
@@ -32,7 +32,7 @@ struct CountCell {
   Count count{};
   uint64_t lo = 0;
   std::optional<uint64_t> hi;
-  std::string hook;       // rung it came by: "tp_btf", "fentry", "kprobe", "tracepoint", "procfs"
+  std::string hook;  // rung it came by: "tp_btf", "fentry", "kprobe", "tracepoint", "procfs"
   bool at_position = false;  // cut at positions; else by time
 };
 
@@ -44,17 +44,17 @@ struct Residual {
 };
 
 struct Identity {
-  std::string id;       // e.g. "batches = signalled + suppressed + unwired"
+  std::string id;  // e.g. "batches = signalled + suppressed + unwired"
   Verdict verdict = Verdict::kInconclusive;
   bool by_definition = false;  // one side is derived from the other: shown, never judged
   std::vector<Residual> residuals;
-  std::string why;      // one sentence, numbers included
+  std::string why;  // one sentence, numbers included
 };
 
 // Why the guest's queue and the host's objects are taken to be one queue.
 struct Binding {
   bool bound = false;
-  bool provisional = true;  // fewer than two independent keys agree: never `violated`
+  bool provisional = true;            // fewer than two independent keys agree: never `violated`
   std::vector<std::string> evidence;  // e.g. "used ring address 0x1fe8c000"
 };
 
@@ -63,13 +63,13 @@ struct Cut {
   bool by_position = false;
   uint64_t from_pos = 0;
   uint64_t to_pos = 0;
-  uint64_t common_marks = 0;     // marks that both sides recorded in the window
-  uint64_t marks_agreeing = 0;   // of those, with delivered - irq inside [-F, F] of the first
-  int64_t difference_min = 0;    // delivered - merged - irq relative to the first common mark
+  uint64_t common_marks = 0;    // marks that both sides recorded in the window
+  uint64_t marks_agreeing = 0;  // of those, with delivered - irq inside [-F, F] of the first
+  int64_t difference_min = 0;   // delivered - merged - irq relative to the first common mark
   int64_t difference_max = 0;
-  uint32_t in_flight = 0;        // F
-  uint32_t epochs = 1;           // pieces between changes of the interrupt's message
-  std::string why_not;           // why not by position, where it is not
+  uint32_t in_flight = 0;  // F
+  uint32_t epochs = 1;     // pieces between changes of the interrupt's message
+  std::string why_not;     // why not by position, where it is not
 };
 
 struct QueueLedger {
@@ -96,12 +96,12 @@ struct Window {
 };
 
 struct NodeView {
-  std::string name;      // shown name, unique: host1, vm1, vm1~2
-  std::string alias;     // the host's name for a guest (QEMU -name), once bound
+  std::string name;   // shown name, unique: host1, vm1, vm1~2
+  std::string alias;  // the host's name for a guest (QEMU -name), once bound
   std::string kernel;
-  std::string roles;     // "host", "guest", "host+guest"
-  std::string rungs;     // best rung in use: "fentry", "tp_btf"
-  uint64_t lost = 0;     // records this tool itself lost
+  std::string roles;  // "host", "guest", "host+guest"
+  std::string rungs;  // best rung in use: "fentry", "tp_btf"
+  uint64_t lost = 0;  // records this tool itself lost
 };
 
 struct Ledger {
@@ -114,7 +114,7 @@ struct Ledger {
 struct LedgerOptions {
   std::optional<int64_t> from_ns;  // axis time; default: everything
   std::optional<int64_t> to_ns;
-  std::string queue;               // only this one (either side's name); empty: all
+  std::string queue;  // only this one (either side's name); empty: all
 };
 
 // Never fails: what cannot be known is said in the ledger.

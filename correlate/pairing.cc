@@ -78,7 +78,8 @@ std::optional<Candidate> Compare(const LocalQueue& host, const LocalQueue& guest
     candidate.keys = 0;
   } else if (candidate.turn.moved >= kMovedEnough) {
     ++candidate.keys;
-    evidence.push_back(Format("index moved together at %" PRIu64 " readings", candidate.turn.moved));
+    evidence.push_back(
+        Format("index moved together at %" PRIu64 " readings", candidate.turn.moved));
   }
   candidate.binding.bound = true;
   candidate.binding.provisional = candidate.keys < 2;
@@ -90,9 +91,8 @@ std::optional<Candidate> Compare(const LocalQueue& host, const LocalQueue& guest
 std::vector<LocalQueue> ListQueues(const NodeStream& node) {
   std::vector<LocalQueue> queues;
   for (const QueueInfo& info : node.stream->queues) {
-    auto known = std::find_if(queues.begin(), queues.end(), [&](const LocalQueue& queue) {
-      return queue.info.id == info.id;
-    });
+    auto known = std::find_if(queues.begin(), queues.end(),
+                              [&](const LocalQueue& queue) { return queue.info.id == info.id; });
     if (known == queues.end()) known = queues.insert(queues.end(), LocalQueue{.node = &node});
     known->info = info;
     if (info.msi.known && std::find(known->messages.begin(), known->messages.end(), info.msi) ==
@@ -108,8 +108,7 @@ std::vector<PositionReading> Positions(const LocalQueue& queue) {
   const NodeStream& node = *queue.node;
   const std::vector<Snapshot>& snapshots = node.stream->snapshots;
   if (queue.info.packed || queue.info.ring_size == 0) return readings;
-  const std::vector<GaugePoint>& gauges =
-      node.series.GaugeSeries(queue.info.id, Gauge::kPosition);
+  const std::vector<GaugePoint>& gauges = node.series.GaugeSeries(queue.info.id, Gauge::kPosition);
   if (gauges.empty()) return readings;
   const int64_t common = node.axis.common_error_ns();
   for (size_t i = gauges.front().snapshot; i < snapshots.size(); ++i) {

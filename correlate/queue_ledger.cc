@@ -138,9 +138,9 @@ void Maker::FindMergeDoubt() {
   merge_doubt_ = std::max<int64_t>(0, *merged->hi - std::max<int64_t>(0, merged_for_sure));
 }
 
-// /proc/interrupts is counted by the flow handler, whatever becomes of tracing programs: growth that
-// the hook did not see was lost to it, or (one at an edge) is between the two counts: allowed for
-// either way, and said if it cannot be the latter.
+// /proc/interrupts is counted by the flow handler, whatever becomes of tracing programs: growth
+// that the hook did not see was lost to it, or (one at an edge) is between the two counts: allowed
+// for either way, and said if it cannot be the latter.
 void Maker::FindUnseen() {
   const auto irq = ByTime(Count::kGuestIrq);
   const auto proc = ByTime(Count::kGuestProcIrq);
@@ -174,13 +174,14 @@ void Maker::DescribeCut() {
 }
 
 void Maker::AddCell(Count count, Interval interval, bool at_position) {
-  const bool by_irq_hook = count == Count::kGuestIrq || count == Count::kGuestHandled ||
-                           count == Count::kGuestNone;
+  const bool by_irq_hook =
+      count == Count::kGuestIrq || count == Count::kGuestHandled || count == Count::kGuestNone;
   if (by_irq_hook && irq_allowance_ > 0 && interval.hi) {
     *interval.hi += irq_allowance_;
     // The kernel's own count is a lower end, too, but only for the same edges.
     const auto proc = ByTime(Count::kGuestProcIrq);
-    if (count == Count::kGuestIrq && !at_position) interval.lo = std::max(interval.lo, proc->lo - 1);
+    if (count == Count::kGuestIrq && !at_position)
+      interval.lo = std::max(interval.lo, proc->lo - 1);
   }
   if (count == Count::kKvmMerged) {
     interval.lo -= MergeDoubt(interval.lo);
@@ -207,8 +208,8 @@ void Maker::FillCounts() {
   BoundWokenByNeighbour();
 }
 
-// A kprobe's losses cannot be seen; but every wake-up ends in the injection hooks, whose losses can:
-// they bound it from above.
+// A kprobe's losses cannot be seen; but every wake-up ends in the injection hooks, whose losses
+// can: they bound it from above.
 void Maker::BoundWokenByNeighbour() {
   const auto woken = std::find_if(
       ledger_.counts.begin(), ledger_.counts.end(),
@@ -232,8 +233,8 @@ void Maker::CompareMarks() {
     if (!injected || !irq) continue;
     if (base == nullptr || base->epoch != at.epoch) base = &at;
     if (!at.mark) continue;
-    const int64_t merged = ValueAt(at, Count::kKvmMerged).value_or(0) -
-                           ValueAt(*base, Count::kKvmMerged).value_or(0);
+    const int64_t merged =
+        ValueAt(at, Count::kKvmMerged).value_or(0) - ValueAt(*base, Count::kKvmMerged).value_or(0);
     const int64_t sent = *injected - *ValueAt(*base, Count::kKvmInjected);
     const int64_t difference = sent - merged - (*irq - *ValueAt(*base, Count::kGuestIrq));
     const int64_t allowed = cut.in_flight;

@@ -41,9 +41,9 @@ struct RecorderGap {
 struct Recording {
   std::vector<Stream> streams;
   std::vector<RecorderGap> gaps;
-  std::string recorder;   // name of the collector or embedded recorder
-  bool closed = false;    // the recorder ended the file itself; else it was cut off
-  bool merged = false;    // joined from files recorded without a link
+  std::string recorder;      // name of the collector or embedded recorder
+  bool closed = false;       // the recorder ended the file itself; else it was cut off
+  bool merged = false;       // joined from files recorded without a link
   int64_t real_from_ns = 0;  // first and last commit, recorder's REALTIME
   int64_t real_to_ns = 0;
 };

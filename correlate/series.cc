@@ -9,9 +9,9 @@ namespace {
 // The last element that is not after `snapshot`; the end if there is none.
 template <typename Vector, typename Place>
 auto LastNotAfter(const Vector& points, size_t snapshot, Place place) {
-  auto after = std::upper_bound(
-      points.begin(), points.end(), snapshot,
-      [&](size_t wanted, const auto& point) { return wanted < place(point); });
+  auto after =
+      std::upper_bound(points.begin(), points.end(), snapshot,
+                       [&](size_t wanted, const auto& point) { return wanted < place(point); });
   return after == points.begin() ? points.end() : after - 1;
 }
 
@@ -81,9 +81,8 @@ const std::vector<GaugePoint>& StreamSeries::GaugeSeries(QueueId queue, Gauge ga
 std::optional<HookSample> StreamSeries::HookAt(HookId hook, size_t snapshot) const {
   const auto points = hooks_.find(hook);
   if (points == hooks_.end()) return std::nullopt;
-  const auto at = LastNotAfter(points->second, snapshot, [](const auto& point) {
-    return point.first;
-  });
+  const auto at =
+      LastNotAfter(points->second, snapshot, [](const auto& point) { return point.first; });
   if (at == points->second.end()) return std::nullopt;
   return at->second;
 }
@@ -95,8 +94,7 @@ const HookInfo* StreamSeries::FindHook(HookId hook) const {
   return nullptr;
 }
 
-std::optional<size_t> StreamSeries::FirstSnapshotOf(QueueId queue, Count count,
-                                                    HookId hook) const {
+std::optional<size_t> StreamSeries::FirstSnapshotOf(QueueId queue, Count count, HookId hook) const {
   const auto points = counts_.find({queue, count, hook});
   if (points == counts_.end()) return std::nullopt;
   return points->second.front().snapshot;

@@ -35,8 +35,7 @@ class StreamSeries {
   // Hooks that ever gave this count for this queue, best rung first.
   std::vector<HookId> HooksOf(QueueId queue, Count count) const;
   // Value as of snapshot number `snapshot` (carried forward); nothing if not observed by then.
-  std::optional<CountPoint> CountAt(QueueId queue, Count count, HookId hook,
-                                    size_t snapshot) const;
+  std::optional<CountPoint> CountAt(QueueId queue, Count count, HookId hook, size_t snapshot) const;
   std::optional<uint64_t> GaugeAt(QueueId queue, Gauge gauge, size_t snapshot) const;
   const std::vector<GaugePoint>& GaugeSeries(QueueId queue, Gauge gauge) const;
   // Newest sample of a hook as of a snapshot.

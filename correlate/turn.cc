@@ -27,9 +27,9 @@ std::optional<Offsets> Feasible(const std::vector<PositionReading>& host,
         host.begin(), host.end(),
         [&](const PositionReading& r) { return static_cast<int64_t>(r.pos) < pos; });
     const int64_t visible = pos + static_cast<int64_t>(options.ring_size);
-    const auto above = std::partition_point(
-        not_below, host.end(),
-        [&](const PositionReading& r) { return static_cast<int64_t>(r.pos) <= visible; });
+    const auto above = std::partition_point(not_below, host.end(), [&](const PositionReading& r) {
+      return static_cast<int64_t>(r.pos) <= visible;
+    });
     if (not_below != host.begin()) {
       const int64_t least = (not_below - 1)->time.lo_ns - reading.time.hi_ns;
       offsets.lo_ns = std::max(offsets.lo_ns, least - options.drift_ns);
@@ -53,8 +53,7 @@ void CountEvidence(const std::vector<PositionReading>& host,
     const int64_t from = reading.time.lo_ns + offsets.lo_ns;
     const int64_t to = reading.time.hi_ns + offsets.hi_ns;
     const auto before = std::partition_point(
-        host.begin(), host.end(),
-        [&](const PositionReading& r) { return r.time.hi_ns <= from; });
+        host.begin(), host.end(), [&](const PositionReading& r) { return r.time.hi_ns <= from; });
     const auto after = std::partition_point(
         host.begin(), host.end(), [&](const PositionReading& r) { return r.time.lo_ns < to; });
     if (before == host.begin() || after == host.end()) continue;

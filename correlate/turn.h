@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // The turn of a queue: by how many times 65,536 the guest's positions lag the host's.
 //
-// Both sides extend the same 16-bit index, each from what it was when its agent came. The guest reads
-// what the host wrote, so in time
+// Both sides extend the same 16-bit index, each from what it was when its agent came. The guest
+// reads what the host wrote, so in time
 //
 //   host   --x---------------x----->      a guest reading G' = G + turn * 65536
 //   guest  ------[a  G  b]--------->      comes after every host reading below G',
 //                                         before every host reading above G' (plus one batch)
 //
-// up to a constant offset between the clocks of the two, which is bounded too. A turn is possible if
-// some offset satisfies every reading; all readings of a recording leave one turn, or none: then the
-// two are not the same queue, or a silence hid a turn.
+// up to a constant offset between the clocks of the two, which is bounded too. A turn is possible
+// if some offset satisfies every reading; all readings of a recording leave one turn, or none: then
+// the two are not the same queue, or a silence hid a turn.
 #ifndef RINGSIDE_CORRELATE_TURN_H_
 #define RINGSIDE_CORRELATE_TURN_H_
 

@@ -110,9 +110,8 @@ std::optional<ChosenHook> ChooseHook(const LocalQueue& queue, Count count,
                                      [&](HookId hook) { return growth(hook) >= expected; });
     best = proven != hooks.end()
                ? *proven
-               : *std::max_element(hooks.begin(), hooks.end(), [&](HookId a, HookId b) {
-                   return growth(a) < growth(b);
-                 });
+               : *std::max_element(hooks.begin(), hooks.end(),
+                                   [&](HookId a, HookId b) { return growth(a) < growth(b); });
   }
   return ChosenHook{best, series.FindHook(best)};
 }

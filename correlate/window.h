@@ -34,8 +34,9 @@ std::optional<Interval> GaugeGrowth(const LocalQueue& queue, Gauge gauge,
 // What a hook lost in a range; nothing if the kernel does not tell.
 std::optional<uint64_t> MissesIn(const NodeStream& node, HookId hook, const SnapshotRange& range);
 
-// The hook to believe for a count: where a count has several (fentry and kprobe of irqfd_wakeup), the
-// best rung whose growth its neighbour confirms; a hook that attached and never fires is passed over.
+// The hook to believe for a count: where a count has several (fentry and kprobe of irqfd_wakeup),
+// the best rung whose growth its neighbour confirms; a hook that attached and never fires is passed
+// over.
 struct ChosenHook {
   HookId id{};
   const HookInfo* info = nullptr;

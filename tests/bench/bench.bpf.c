@@ -17,19 +17,19 @@ struct {
 } bare SEC(".maps");
 
 SEC("tp_btf/irq_handler_entry")
-int BPF_PROG(bench_empty, int irq, struct irqaction *action) { return 0; }
+int BPF_PROG(bench_empty, int irq, struct irqaction* action) { return 0; }
 
 SEC("tp_btf/irq_handler_entry")
-int BPF_PROG(bench_count, int irq, struct irqaction *action) {
+int BPF_PROG(bench_count, int irq, struct irqaction* action) {
   u32 zero = 0;
-  u64 *count = bpf_map_lookup_elem(&plain, &zero);
+  u64* count = bpf_map_lookup_elem(&plain, &zero);
   if (count) (*count)++;
   return 0;
 }
 
 SEC("tp_btf/irq_handler_entry")
-int BPF_PROG(bench_ring, int irq, struct irqaction *action) {
-  struct rs_event *event = bpf_ringbuf_reserve(&bare, sizeof(*event), 0);
+int BPF_PROG(bench_ring, int irq, struct irqaction* action) {
+  struct rs_event* event = bpf_ringbuf_reserve(&bare, sizeof(*event), 0);
   if (!event) return 0;
   event->mono_ns = bpf_ktime_get_ns();
   event->pos = irq;

@@ -15,8 +15,6 @@
 namespace ringside {
 namespace {
 
-using testing::ContainsRegex;
-using testing::EndsWith;
 using testing::HasSubstr;
 using testing::Not;
 using testing::SizeIs;
@@ -64,7 +62,9 @@ TEST_F(CommandTest, WrongUsageIsOneLineAndTwo) {
   ExpectFailure(RunRingside({"record", "--duration", "10"}), 2, "'10' is not a duration");
   ExpectFailure(RunRingside({"record", "--duration", "0s"}), 2, "more than 0");
   ExpectFailure(RunRingside({"record", "--role", "boss"}), 2, "none of auto, host, guest");
-  ExpectFailure(RunRingside({"record", "--collector", "x:1"}), 2, "--insecure");
+  ExpectFailure(RunRingside({"record", "--collector", "x:1"}), 2, "beyond this machine");
+  ExpectFailure(RunRingside({"record", "--collector", "nonsense"}), 2, "--collector");
+  ExpectFailure(RunRingside({"record", "--insecure"}), 2, "--insecure is about --collector");
 }
 
 TEST_F(CommandTest, WrongTimesAreUsageErrors) {
@@ -99,7 +99,7 @@ TEST_F(CommandTest, UnreadableIncidentsAreOneLineAndFour) {
   std::filesystem::copy(file, folder_ / "cut.rsi");
   std::filesystem::resize_file(folder_ / "cut.rsi", 20000);
   std::ofstream(folder_ / "foreign.rsi") << "not an incident at all\n";
-  std::ofstream(folder_ / "empty.rsi");
+  std::ofstream(folder_ / "empty.rsi") << "";
   Sql(folder_ / "other.rsi", "create table t(a)");
   std::filesystem::create_directory(folder_ / "store");
   for (const std::vector<std::string>& command :

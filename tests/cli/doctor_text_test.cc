@@ -63,7 +63,8 @@ TEST(DoctorTextTest, JsonHasEveryHook) {
   const Json json = StagesJson(GroupByStage(hooks));
   EXPECT_EQ(json[0]["stage"], "irqfd.woken");
   EXPECT_EQ(json[0]["rung"], "kprobe");
-  EXPECT_EQ(json[0]["attached"].size(), 1u);
+  ASSERT_EQ(json[0]["attached"].size(), 1u);
+  EXPECT_EQ(json[0]["attached"][0]["program"], "woken_kprobe");
   EXPECT_EQ(json[0]["refused"].size(), 2u);
   EXPECT_EQ(json[0]["refused"][1]["reason"], "not permitted");
   EXPECT_EQ(json[1]["rung"], "none");

@@ -16,7 +16,7 @@ class FormatTest : public testing::Test {
   void SetUp() override { SetZone("UTC"); }
   void TearDown() override { SetZone("UTC"); }
   static void SetZone(const char* zone) {
-    setenv("TZ", zone, 1);
+    setenv("TZ", zone, 1);  // NOLINT(concurrency-mt-unsafe): one thread
     tzset();
   }
 };

@@ -26,8 +26,8 @@ class Writer {
  public:
   Writer(const Recording& recording, const std::string& path) {
     auto writer = IncidentWriter::Create(path, recording.recorder);
+    EXPECT_TRUE(writer.ok()) << writer.status();
     if (writer.ok()) writer_ = *std::move(writer);
-    EXPECT_TRUE(writer_ != nullptr) << writer.status();
   }
 
   void Write(const Stream& stream, int events) {
@@ -62,6 +62,7 @@ class Writer {
 
   static EventChunk Events(const Stream& stream, int count) {
     std::vector<Event> events;
+    events.reserve(static_cast<size_t>(count));
     const int64_t from_ns = stream.snapshots.front().begin.mono_ns;
     for (int i = 0; i < count; ++i) {
       events.push_back({.mono_ns = from_ns + i * int64_t{1000},
@@ -123,8 +124,11 @@ void ReadBoth(Pipe& out, Pipe& err, const RunOptions& options, pid_t child, RunR
                            int out, int err) {
   dup2(out, STDOUT_FILENO);
   dup2(err, STDERR_FILENO);
-  for (const std::string& variable : options.environment) putenv(strdup(variable.c_str()));
-  setenv("TZ", "UTC", 1);
+  // The child has one thread.
+  for (const std::string& variable : options.environment) {
+    putenv(strdup(variable.c_str()));  // NOLINT(concurrency-mt-unsafe)
+  }
+  setenv("TZ", "UTC", 1);  // NOLINT(concurrency-mt-unsafe)
   if (!options.folder.empty() && chdir(options.folder.c_str()) != 0) _exit(97);
   // Opened before root is given up: nobody may not be able to reach the build folder.
   const int binary = open(RINGSIDE_BINARY, O_RDONLY | O_CLOEXEC);

@@ -63,7 +63,7 @@ TEST(ReportTextTest, WhatWasObservedNowhereIsHiddenFirst) {
 }
 
 TEST(ReportTextTest, HeadlineNamesWhatTheNumbersRestOn) {
-  setenv("TZ", "UTC", 1);
+  setenv("TZ", "UTC", 1);  // NOLINT(concurrency-mt-unsafe): one thread
   tzset();
   Ledger ledger;
   ledger.window = {.from_ns = 1'795'176'131'000'000'000,

@@ -26,8 +26,8 @@ constexpr const char* kDelivery = "kvm.injected - kvm.merged = guest.irq";
 std::string Explain(const QueueLedger& queue) {
   std::string text = queue.queue + " <- " + queue.host_queue + "\n";
   for (const Identity& identity : queue.identities) {
-    text += std::string(VerdictName(identity.verdict)) + " " + identity.id + ": " + identity.why +
-            "\n";
+    text +=
+        std::string(VerdictName(identity.verdict)) + " " + identity.id + ": " + identity.why + "\n";
   }
   for (const std::string& line : queue.binding.evidence) text += line + "\n";
   return text + queue.cut.why_not;
@@ -196,8 +196,7 @@ TEST(LedgerTest, InterruptsTheHookNeverSawAreAllowedFor) {
   for (size_t i = 0; i < vm.snapshots.size(); ++i) {
     const uint64_t seen = vm.snapshots[i].samples[0].lo;
     const uint64_t kernel = 1000 + seen + (i + 1 == vm.snapshots.size() ? 40 : 0);
-    vm.snapshots[i].samples.push_back(
-        {QueueId{1}, Count::kGuestProcIrq, kProc, kernel, kernel});
+    vm.snapshots[i].samples.push_back({QueueId{1}, Count::kGuestProcIrq, kProc, kernel, kernel});
   }
   const Ledger ledger = MakeLedger(recording, {});
   const QueueLedger& queue = Only(ledger);

@@ -72,9 +72,9 @@ TEST(TurnTest, UnknownCommonOffsetIsFoundFromTheMovement) {
       reading.time.lo_ns += offset_ns;
       reading.time.hi_ns += offset_ns;
     }
-    const Turn found = FindTurn(
-        host, guest,
-        {.ring_size = kRing, .offset_bound_ns = 2'500'000'000, .drift_ns = 10'000'000});
+    const Turn found =
+        FindTurn(host, guest,
+                 {.ring_size = kRing, .offset_bound_ns = 2'500'000'000, .drift_ns = 10'000'000});
     // 2.5 s at 30,000/s is more than a turn: the loose bound alone could not tell.
     EXPECT_FALSE(found.contradiction) << "seed " << seed;
     if (found.turn) {

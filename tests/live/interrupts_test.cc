@@ -83,8 +83,8 @@ void RecordUnderLoad(const AgentOptions& options, int steps, Recorded* run) {
   run->requests = load.requests();
 }
 
-// Every queue's interval holds the kernel's own count, and is at most 2 wider than what passed while
-// the edges were read.
+// Every queue's interval holds the kernel's own count, and is at most 2 wider than what passed
+// while the edges were read.
 void ExpectKernelsCounts(const Recorded& run, bool need_btf) {
   const Ledger ledger = MakeLedger(run.sink.AsRecording(), {});
   ASSERT_FALSE(ledger.queues.empty());

@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Counter slots: one per queue and kind, in memory-mapped arrays. Part of events.h, which says the
+ * rules; include that. A cache line per writer domain. */
+#ifndef RINGSIDE_BPF_SLOTS_H_
+#define RINGSIDE_BPF_SLOTS_H_
+
+/* Identity of a slot, written once when the slot is given out. */
+struct rs_identity {
+  rs_u64 object;     /* guest: struct virtqueue; host: struct vhost_virtqueue or irqfd's kvm */
+  rs_u64 ring;       /* guest: address of used->idx in the kernel; host: log_addr */
+  rs_u64 ring_dma;   /* guest: DMA address of the used ring; host: same as ring */
+  rs_u32 size;       /* entries of the ring; 0 where there are no positions (packed rings) */
+  rs_u32 mark_shift; /* marks at multiples of 1 << mark_shift entries */
+};
+
+/* Guest side of one virtqueue. A cache line per writer. */
+struct rs_guest_slot {
+  struct rs_identity id;
+  rs_u32 irq;    /* number of the interrupt that was last seen for it */
+  rs_u32 detail; /* not 0: records of kind guest.irq wanted (written by the agent) */
+  rs_u32 pair;   /* slot of the other direction's queue + 1, 0 if none */
+  rs_u32 in_use;
+  rs_u64 pad0[2];
+  /* irq domain */
+  rs_u64 irqs;
+  rs_u64 handled;
+  rs_u64 none;
+  rs_u64 irq_pos;  /* used->idx at the last interrupt, extended to 64 bits */
+  rs_u64 irq_open; /* 1 while its handler runs: an exit counts only if its entry was seen */
+  rs_u64 irq_pad[3];
+  /* napi domain; also the pair's owner writes `pair_pos` of its own slot only */
+  rs_u64 softirq;
+  rs_u64 busy;
+  rs_u64 thread;
+  rs_u64 netpoll;
+  rs_u64 packets;
+  rs_u64 napi_pos; /* own last_used_idx after the last poll, extended */
+  rs_u64 pair_pos; /* the pair's, seen at the same moment */
+  rs_u64 napi_pad;
+  /* written by the walk program, which only the agent runs */
+  rs_u64 walk_pos; /* used->idx when last read on demand, extended */
+  rs_u64 walk_pad[7];
+};
+RS_ASSERT(sizeof(struct rs_guest_slot) == 256, "a cache line per writer domain");
+
+/* Without BTF: one interrupt number. Atomic adds: an interrupt number may be shared. */
+struct rs_plain_irq {
+  rs_u64 irqs;
+  rs_u64 handled;
+  rs_u64 none;
+  rs_u64 pad;
+};
+
+/* Host side: one vhost virtqueue. */
+struct rs_vhost_slot {
+  struct rs_identity id;
+  rs_u32 route; /* slot of the route its eventfd leads to + 1, 0 while unknown */
+  rs_u32 in_use;
+  rs_u64 ctx; /* eventfd_ctx at the last batch */
+  rs_u64 pad0[2];
+  /* vhost domain */
+  rs_u64 batches;   /* calls, counted at entry */
+  rs_u64 signalled; /* outcomes, counted at exit */
+  rs_u64 suppressed;
+  rs_u64 unwired;
+  rs_u64 masked;    /* of those signalled: no irqfd waits on the eventfd */
+  rs_u64 unwoken;   /* of those signalled: an irqfd waits and no wake-up was seen */
+  rs_u64 pos;       /* last_used_idx after the last batch, extended */
+  rs_u64 pos_entry; /* the same at its entry */
+  /* state of the batch under way (vq->mutex held) */
+  rs_u64 cur_ctx;
+  rs_u32 cur_tid;
+  rs_u32 cur_flags; /* RS_CUR_* */
+  rs_u64 walk_pos;
+  rs_u64 jumps; /* times the index changed outside of the hooks */
+  rs_u64 cur_pad[4];
+};
+RS_ASSERT(sizeof(struct rs_vhost_slot) == 192, "three cache lines");
+enum { RS_CUR_SIGNALLED = 1, RS_CUR_WOKEN = 2, RS_CUR_OPEN = 4 };
+
+/* Host side: one irqfd route (one interrupt message of one VM). */
+struct rs_route_slot {
+  rs_u64 kvm;
+  rs_u64 ctx; /* eventfd_ctx, 0 for a route seen only as a message */
+  rs_u32 gsi;
+  rs_u32 vhost;   /* slot of the vhost queue that signals it + 1, 0 if none */
+  rs_u64 address; /* the MSI message last used */
+  rs_u32 data;
+  rs_u32 epoch; /* grows when the message changes */
+  rs_u32 owner_tgid;
+  rs_u32 in_use;
+  rs_u64 mm;
+  rs_u64 pad0;
+  /* route domain */
+  rs_u64 woken_fentry; /* one hook each; the reader takes the one that is proven */
+  rs_u64 woken_kprobe;
+  rs_u64 injected;
+  rs_u64 rejected;
+  rs_u64 slowpath;    /* fast path said EWOULDBLOCK: handed to the workqueue */
+  rs_u64 merged_seen; /* pending bit already set just before it was set (upper bound) */
+  rs_u64 merge_blind; /* injections for which the pending bit could not be read (APICv) */
+  rs_u64 pos;         /* position at the last injection */
+  /* shared domain: atomic adds */
+  rs_u64 slow_injected;
+  rs_u64 slow_rejected;
+  rs_u64 slow_merged;
+  rs_u64 taken;        /* kvm_inj_virq with reinjected = 0 for its vCPU and vector */
+  rs_u64 written;      /* eventfd_write by user space */
+  rs_u64 signalled_in; /* signals by kernel users other than its own vhost queue */
+  rs_u64 shared_pad[2];
+};
+RS_ASSERT(sizeof(struct rs_route_slot) == 192, "three cache lines");
+
+/* Host side: one queue of a tap, one row per CPU. */
+struct rs_tun_cell {
+  rs_u64 offered; /* at entry */
+  rs_u64 enqueued;
+  rs_u64 dropped;
+  rs_u64 unknown; /* return value that is neither */
+};
+struct rs_tun_slot {
+  rs_u32 ifindex;
+  rs_u32 queue;
+  rs_u32 in_use;
+  rs_u32 pad;
+};
+
+#endif /* RINGSIDE_BPF_SLOTS_H_ */
