@@ -152,6 +152,15 @@ void Collector::AddAgent() {
   }
 }
 
+// "virtio0-input.1.affinity" is about the queue with that interrupt; most facts are about no queue.
+std::string QueueOfFact(const StreamView& view, const Fact& fact) {
+  for (const QueueInfo& info : view.stream().queues) {
+    if (info.irq_name.empty() || !fact.name.starts_with(info.irq_name + ".")) continue;
+    return view.QueueName(info.id);
+  }
+  return "";
+}
+
 void AddStream(const StreamView& view, const TimelineFilter& filter, std::vector<Moment>& out) {
   Collector collector(view, filter, out);
   const Stream& stream = view.stream();
@@ -162,7 +171,7 @@ void AddStream(const StreamView& view, const TimelineFilter& filter, std::vector
     collector.Add(line.mono_ns, "", "log", std::string(LevelName(line.level)) + ": " + line.text);
   }
   for (const Fact& fact : stream.facts) {
-    collector.Add(fact.mono_ns, "", "fact", fact.name + " = " + fact.value);
+    collector.Add(fact.mono_ns, QueueOfFact(view, fact), "fact", fact.name + " = " + fact.value);
   }
   for (const Gap& gap : stream.gaps) {
     collector.Add(

@@ -97,6 +97,16 @@ TEST(TimelineTextTest, EverythingElseIsThereInOrder) {
   EXPECT_THAT(Of(moments, "agent").at(1).text, HasSubstr("duration over"));
 }
 
+TEST(TimelineTextTest, FactsOfAnInterruptBelongToItsQueue) {
+  Recording recording = Small();
+  recording.streams[0].facts.push_back(
+      {.mono_ns = 5 * kSecondNs, .name = "virtio0-input.0.affinity", .value = "0-1"});
+  EXPECT_EQ(Of(All(recording), "fact").size(), 2u);
+  const auto other = Of(All(recording, {.queues = {"vm1/eth0/rx1"}}), "fact");
+  ASSERT_EQ(other.size(), 1u);
+  EXPECT_EQ(other[0].text, "net.core.busy_read = 50");
+}
+
 TEST(TimelineTextTest, WindowAndQueueFilter) {
   EXPECT_THAT(Of(All(Small(), {.from_ns = 1007 * kSecondNs}), "marks"), IsEmpty());
   EXPECT_EQ(Of(All(Small(), {.from_ns = 1007 * kSecondNs}), "queue").size(), 1u);
