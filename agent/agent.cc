@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <ctime>
 
+#include "agent/bpf_config.h"
 #include "agent/clocks.h"
 #include "agent/guest_probe.h"
 #include "agent/host_probe.h"
@@ -24,6 +25,13 @@ constexpr int64_t kStepNs = 50 * kMsNs;
 // A record stays well below the wire's message limit.
 constexpr size_t kMarksPerRecord = 2048;
 constexpr size_t kEventsPerChunk = 64 << 10;
+
+// The kernel's symbols are read once: 200,000 lines.
+ProbeOptions ProbeOptionsFrom(const AgentOptions& options) {
+  ProbeOptions result{.use_btf = options.use_btf, .use_bpf = options.use_bpf};
+  if (options.use_bpf) result.config = MakeBpfConfig();
+  return result;
+}
 
 }  // namespace
 
@@ -45,11 +53,13 @@ absl::StatusOr<std::unique_ptr<Agent>> Agent::Start(const AgentOptions& options,
 
 absl::Status Agent::StartProbes() {
   const uint32_t roles = options_.roles == 0 ? GuessRoles() : options_.roles;
+  const ProbeOptions probe_options = ProbeOptionsFrom(options_);
   if (roles & kRoleGuest) {
-    probes_.push_back(GuestProbe::Start(options_.use_btf, options_.use_bpf, &hooks_, &registry_));
+    probes_.push_back(GuestProbe::Start(probe_options, &hooks_, &registry_));
   }
   if ((roles & kRoleHost) && options_.use_btf && options_.use_bpf) {
-    if (auto host = HostProbe::Start(&hooks_, &registry_)) probes_.push_back(std::move(host));
+    if (auto host = HostProbe::Start(probe_options, &hooks_, &registry_))
+      probes_.push_back(std::move(host));
   }
   const std::vector<HookInfo>& hooks = hooks_.hooks();
   const auto denied = std::find_if(hooks.begin(), hooks.end(), [](const HookInfo& hook) {
@@ -217,10 +227,11 @@ absl::StatusOr<std::vector<HookInfo>> ProbeHooks(const AgentOptions& options) {
     return absl::PermissionDeniedError(
         "looking for hooks needs root (or CAP_BPF, CAP_PERFMON and CAP_SYS_RESOURCE)");
   }
+  const ProbeOptions probe_options = ProbeOptionsFrom(options);
   if (roles & kRoleGuest) {
-    GuestProbe::Start(options.use_btf, options.use_bpf, &hooks, &registry);
+    GuestProbe::Start(probe_options, &hooks, &registry);
   }
-  if (roles & kRoleHost) HostProbe::Start(&hooks, &registry);
+  if (roles & kRoleHost) HostProbe::Start(probe_options, &hooks, &registry);
   return hooks.hooks();
 }
 

@@ -61,10 +61,12 @@ std::string QueueName(const std::string& vq, bool net) {
 GuestProbe::GuestProbe(HookTable* hooks, QueueRegistry* registry)
     : hooks_(hooks), registry_(registry), named_(RS_MAX_SLOTS), queue_of_slot_(RS_MAX_SLOTS) {}
 
-std::unique_ptr<GuestProbe> GuestProbe::Start(bool use_btf, bool use_bpf, HookTable* hooks,
+std::unique_ptr<GuestProbe> GuestProbe::Start(const ProbeOptions& options, HookTable* hooks,
                                               QueueRegistry* registry) {
   std::unique_ptr<GuestProbe> probe(new GuestProbe(hooks, registry));
-  if (use_bpf && !(use_btf && probe->StartBtf())) probe->StartPlain();
+  if (options.use_bpf && !(options.use_btf && probe->StartBtf(options.config))) {
+    probe->StartPlain();
+  }
   HookInfo proc{.stage = "guest.proc_irq", .program = "/proc/interrupts"};
   proc.target = "/proc/interrupts";
   proc.rung = Rung::kProcfs;
@@ -73,10 +75,10 @@ std::unique_ptr<GuestProbe> GuestProbe::Start(bool use_btf, bool use_bpf, HookTa
   return probe;
 }
 
-bool GuestProbe::StartBtf() {
+bool GuestProbe::StartBtf(const rs_config& config) {
   BpfObject::Options options{.name = "guest", .begin = ringside_bpf_guest_begin};
   options.end = ringside_bpf_guest_end;
-  options.config = MakeBpfConfig();
+  options.config = config;
   options.map_sizes = {{"hook_cells", PossibleCpus() * RS_HOOKS}};
   auto bpf = BpfObject::Load(options, BtfPrograms());
   if (bpf.ok() && !(*bpf)->FillFreeList("free_slots", RS_MAX_SLOTS).ok()) {

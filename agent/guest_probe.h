@@ -20,7 +20,7 @@ class GuestProbe : public Probe {
  public:
   // Tries the BTF programs, then plain tracepoints; with neither it still counts from
   // /proc/interrupts. What was refused, and why, is in `hooks`. Never fails.
-  static std::unique_ptr<GuestProbe> Start(bool use_btf, bool use_bpf, HookTable* hooks,
+  static std::unique_ptr<GuestProbe> Start(const ProbeOptions& options, HookTable* hooks,
                                            QueueRegistry* registry);
 
   void Discover(int64_t now_mono_ns) override;
@@ -45,7 +45,7 @@ class GuestProbe : public Probe {
   };
   GuestProbe(HookTable* hooks, QueueRegistry* registry);
 
-  bool StartBtf();
+  bool StartBtf(const rs_config& config);
   bool StartPlain();
   void FindNetQueues();
   void NameNewSlots();

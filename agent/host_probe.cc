@@ -83,16 +83,17 @@ HostProbe::HostProbe(HookTable* hooks, QueueRegistry* registry)
   if (getrandom(salt_, sizeof(salt_), 0) != sizeof(salt_)) salt_[0] = salt_[1] = 0;
 }
 
-std::unique_ptr<HostProbe> HostProbe::Start(HookTable* hooks, QueueRegistry* registry) {
+std::unique_ptr<HostProbe> HostProbe::Start(const ProbeOptions& options, HookTable* hooks,
+                                            QueueRegistry* registry) {
   std::unique_ptr<HostProbe> probe(new HostProbe(hooks, registry));
-  if (probe->StartFunctions() || probe->StartTracepoints()) return probe;
+  if (probe->StartFunctions(options.config) || probe->StartTracepoints()) return probe;
   return nullptr;
 }
 
-bool HostProbe::StartFunctions() {
+bool HostProbe::StartFunctions(const rs_config& config) {
   BpfObject::Options options{.name = "host", .begin = ringside_bpf_host_begin};
   options.end = ringside_bpf_host_end;
-  options.config = MakeBpfConfig();
+  options.config = config;
   options.map_sizes = {{"hook_cells", cpus_ * RS_HOOKS}, {"tun_cells", cpus_ * RS_MAX_SLOTS}};
   auto bpf = BpfObject::Load(options, FunctionPrograms());
   for (const char* list : {"free_vhost", "free_route", "free_tun"}) {

@@ -20,7 +20,8 @@ class HostProbe : public Probe {
  public:
   // Tries function hooks; where the kernel refuses them all, KVM's tracepoints. Null if neither can
   // be had; what was refused, and why, is in `hooks` either way.
-  static std::unique_ptr<HostProbe> Start(HookTable* hooks, QueueRegistry* registry);
+  static std::unique_ptr<HostProbe> Start(const ProbeOptions& options, HookTable* hooks,
+                                          QueueRegistry* registry);
 
   void Discover(int64_t now_mono_ns) override;
   bool Stale() const override;
@@ -53,7 +54,7 @@ class HostProbe : public Probe {
   };
 
   HostProbe(HookTable* hooks, QueueRegistry* registry);
-  bool StartFunctions();
+  bool StartFunctions(const rs_config& config);
   bool StartTracepoints();
   void WalkTaps();
   void WalkTap(const std::string& tap, uint32_t ifindex, uint64_t priv);

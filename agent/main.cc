@@ -54,7 +54,7 @@ int main(int argc, char** argv) {
   std::string role = "auto";
   std::string btf = "auto";
   bool insecure = false;
-  int interval_ms = 100;
+  int interval_ms = 500;
   app.add_option("--collector", sink.address, "HOST:PORT or unix:/path of ringside-collector")
       ->required();
   app.add_option("--name", options.name, "Name to show for this machine (default: its host name)");

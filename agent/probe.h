@@ -17,10 +17,17 @@
 #include <string>
 #include <vector>
 
+#include "bpf/events.h"
 #include "correlate/records.h"
 #include "proto/chunk.h"
 
 namespace ringside {
+
+struct ProbeOptions {
+  bool use_btf = true;  // false: as on a kernel without BTF
+  bool use_bpf = true;  // false: rung 0, /proc/interrupts only
+  rs_config config{};   // this kernel's symbols
+};
 
 // One reading of one cumulative counter.
 struct Reading {

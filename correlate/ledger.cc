@@ -90,10 +90,11 @@ Window FindWindow(const std::list<NodeStream>& nodes, const LedgerOptions& optio
                 .to_ns = std::numeric_limits<int64_t>::min()};
   for (const NodeStream& node : nodes) {
     for (const Snapshot& snapshot : node.stream->snapshots) {
-      window.from_ns = std::min(window.from_ns, node.axis.At(snapshot.begin.mono_ns).lo_ns);
+      const AxisTime begin = node.axis.At(snapshot.begin.mono_ns);
+      window.from_ns = std::min(window.from_ns, begin.lo_ns);
       window.to_ns = std::max(window.to_ns, node.axis.At(snapshot.end.mono_ns).hi_ns);
+      window.bound_ns = std::max(window.bound_ns, (begin.hi_ns - begin.lo_ns + 1) / 2);
     }
-    window.bound_ns = std::max(window.bound_ns, node.axis.bound_ns());
   }
   if (window.from_ns > window.to_ns) window = {};
   if (options.from_ns) window.from_ns = std::max(window.from_ns, *options.from_ns);

@@ -18,14 +18,17 @@ from .errors import EmulatorFailure, LabError
 COLLECTOR_PORT = 7700
 RUN = "/run/ringside"
 STORE = f"{RUN}/store"
+# Emulated CPUs are slow and few: at the default 100 ms the agents would take most of their time.
+PACE = ["--interval-ms", "1000"]
 # name, side, binary, arguments: started in this order, stopped in the reverse one.
 PROGRAMS = [
     ("collector", "host", "ringside-collector",
      ["--listen", f"0.0.0.0:{COLLECTOR_PORT}", "--insecure", "--store", STORE]),
     ("agent-host1", "host", "ringside-agent",
-     ["--collector", f"127.0.0.1:{COLLECTOR_PORT}", "--insecure", "--name", "host1"]),
+     ["--collector", f"127.0.0.1:{COLLECTOR_PORT}", "--insecure", "--name", "host1", *PACE]),
     ("agent-vm1", "guest", "ringside-agent",
-     ["--collector", f"{layout.HOST_CONTROL_IP}:{COLLECTOR_PORT}", "--insecure", "--name", "vm1"]),
+     ["--collector", f"{layout.HOST_CONTROL_IP}:{COLLECTOR_PORT}", "--insecure", "--name", "vm1",
+      *PACE]),
 ]
 # Given to agents that know the option: each side's own file, for a merge to be compared.
 ALSO_WRITE = {"agent-host1": f"{RUN}/host1.rsi", "agent-vm1": f"{RUN}/vm1.rsi"}
