@@ -6,9 +6,10 @@
 
 OUT_DIR is what `tests/lab/run ... --out` left (oracles.json), LEDGER.json what
 `ringside ledger INCIDENT --json` printed for the whole recording (left out: only the oracles are
-checked, among themselves). The measured net is quiet when the agents start and stop, so every
-count over the whole recording must contain the oracle's difference between the first and the last
-quiet moment.
+checked, among themselves). The measured net is quiet when the agents start and stop, so a count
+over the whole recording must contain the oracle's difference between the first and the last quiet
+moment. A ledger cut at positions leaves out the entries before its first and after its last common
+mark: its counts may be smaller by as many, not more.
 Prints a line per check; exit 0 if all hold, 1 if one fails, 2 on usage.
 """
 
@@ -74,8 +75,11 @@ def irq_name(oracles, name):
 
 
 def outside_cut(queue, packets):
-    """Entries of the recording that the ledger's counts leave out: it counts from one mark, common to
-    both sides, to another. packets: the driver's count, each at least one entry."""
+    """Entries of the recording that the ledger's counts leave out.
+
+    It counts from one mark, common to both sides, to another. packets: the driver's count, each at
+    least one entry.
+    """
     cut = queue["binding"].get("cut", {})
     if cut.get("by") != "position":
         return 0
