@@ -157,8 +157,11 @@ void Ingest::HandleEnd(const IngestItem& item) {
     stopping = stopping_;
   }
   if (!stream->second.said_bye && !stopping) {
+    const std::string when = Rfc3339(clock_().real_ns);
     const std::string what =
-        fmt::format("agent {} lost at {}", stream->second.name, Rfc3339(clock_().real_ns));
+        item.why.empty()
+            ? fmt::format("agent {} lost at {}", stream->second.name, when)
+            : fmt::format("agent {} sent away at {}: {}", stream->second.name, when, item.why);
     log_(what);
     const Gap gap{item.last_mono_ns, item.last_mono_ns, what};
     if (const absl::Status status = writer_->Append(item.key, {0, gap}); !status.ok()) {

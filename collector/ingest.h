@@ -51,9 +51,11 @@ struct IngestItem {
   enum class Kind { kRecord, kEnd };
   Kind kind = Kind::kRecord;
   std::shared_ptr<IngestPeer> peer;
-  StreamKey key;             // of kRecord: a stream's Hello (number 1) claims it for this peer
-  NumberedRecord record;     // number 0: the collector's own addition
-  int64_t last_mono_ns = 0;  // of kEnd: the agent's clock when it was heard last
+  StreamKey key;          // of kRecord: a stream's Hello (number 1) claims it for this peer
+  NumberedRecord record;  // number 0: the collector's own addition
+  // Of kEnd: the agent's clock when it was heard last, and why the collector ended it, if it did.
+  int64_t last_mono_ns = 0;
+  std::string why;
 };
 
 class Ingest {

@@ -32,7 +32,8 @@ namespace fs = std::filesystem;
 
 constexpr std::chrono::milliseconds kPace(20);  // how late a clock probe may be
 constexpr std::chrono::seconds kShutdownMax(2);
-constexpr int kNamesMax = 100;  // runs of a collector within one second
+constexpr size_t kSessionsMax = 4096;  // a thousand agents, and what they have not yet let go
+constexpr int kNamesMax = 100;         // runs of a collector within one second
 
 // A socket that nobody listens on is left over from a collector that died: gRPC replaces it.
 bool SomebodyListens(const std::string& path) {
@@ -84,13 +85,13 @@ class CollectorServer::Impl : public v1::Collector::CallbackService {
     std::shared_ptr<Session> session =
         Session::Start(context_, [this](Session* ended) { Forget(ended); });
     Session* reactor = session.get();
-    bool stopping = false;
+    bool turned_away = false;
     {
       MutexLock lock(mutex_);
+      turned_away = stopping_ || sessions_.size() >= kSessionsMax;
       sessions_.emplace(reactor, std::move(session));
-      stopping = stopping_;
     }
-    if (stopping) reactor->Close();
+    if (turned_away) reactor->Close();
     return reactor;
   }
   void Forget(Session* session) {

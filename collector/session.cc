@@ -46,12 +46,12 @@ void Session::OnReadDone(bool ok) {
     heard_mono_ns_ = now.mono_ns;
   }
   if (!ok) {
-    OfferEnd();
+    OfferEnd("");
     return;
   }
   if (const absl::Status status = TakeMessage(now); !status.ok()) {
     OnRefused(Text(status));
-    OfferEnd();
+    OfferEnd(Text(status));
     return;
   }
   if (room_) OnRoom();
@@ -135,8 +135,9 @@ bool Session::OfferRecord(NumberedRecord record) {
   return context_.ingest->Offer(std::move(item));
 }
 
-void Session::OfferEnd() {
+void Session::OfferEnd(const std::string& why) {
   IngestItem item;
+  item.why = why;
   {
     MutexLock lock(mutex_);
     if (std::exchange(end_offered_, true)) return;
@@ -281,7 +282,7 @@ void Session::OnWriteDone(bool ok) {
 }
 
 void Session::OnDone() {
-  OfferEnd();
+  OfferEnd("");
   on_done_(this);
   self_.reset();  // last: this may be the end of it
 }

@@ -67,7 +67,7 @@ class Session : public grpc::ServerBidiReactor<v1::FromAgent, v1::ToAgent>, publ
   absl::Status TakeHeartbeat();
   void NoteUnknownNames();
   bool OfferRecord(NumberedRecord record);
-  void OfferEnd();
+  void OfferEnd(const std::string& why);
   void Send(v1::ToAgent message);
   void Finish(const grpc::Status& status);
   void Write();

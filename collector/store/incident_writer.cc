@@ -325,6 +325,7 @@ absl::Status IncidentWriter::Impl::Close() {
   sqlite3_busy_timeout(db_.get(), kReaderWait_ms);
   const absl::StatusOr<std::string> mode = db_.Query("PRAGMA journal_mode = DELETE");
   if (mode.ok() && *mode == "delete") return absl::OkStatus();
+  if (!mode.ok() && !absl::IsUnavailable(mode.status())) return mode.status();
   return absl::UnavailableError(fmt::format(
       "{}: complete, but another program reads it: keep {}-wal beside it", path_, path_));
 }

@@ -60,7 +60,8 @@ class IncidentWriter {
   absl::Status Commit(const ClockReading& now);
 
   // Commits the rest and makes the file a single one, without anything beside it. UNAVAILABLE if a
-  // reader holds the file: all is written, but the -wal file stays.
+  // reader holds the file, RESOURCE_EXHAUSTED if there is no room for that: if the commit was not
+  // what failed, all is written, but the -wal file stays.
   absl::Status Close();
 
   // Newest number of the stream that is committed, here or in an earlier file; 0 if none.

@@ -111,18 +111,26 @@ CREATE VIEW hook_losses AS
   FROM ends e JOIN hook_samples a ON a.snapshot = e.first AND a.hook = e.hook
   JOIN hook_samples b ON b.snapshot = e.last AND b.hook = e.hook;
 
--- First and last value of each series. The last one holds up to the next snapshot that is full or
+-- First and last value of each series. One that appears later than its stream's first snapshot had
+-- counted nothing before (its slot in the kernel was new), but for positions and the kernel's own
+-- count, which do not start at zero. The last one holds up to the next snapshot that is full or
 -- has lost changes before it, or to the end of the stream.
 CREATE VIEW series_ends AS
   WITH ends AS (
     SELECT series, min(snapshot) AS first, max(snapshot) AS last FROM samples GROUP BY series)
   SELECT e.series AS series, r.queue AS queue, r.count AS count, r.hook AS hook, q.stream AS stream,
-    e.first AS first, a.lo AS first_lo, a.lo + a.width AS first_hi,
+    e.first AS first, CASE WHEN z.new THEN 0 ELSE a.lo END AS first_lo,
+    CASE WHEN z.new THEN 0 ELSE a.lo + a.width END AS first_hi,
     b.lo AS last_lo, b.lo + b.width AS last_hi,
     (SELECT max(t.id) FROM snapshots t WHERE t.stream = q.stream AND t.id < coalesce(
       (SELECT u.id FROM snapshots u WHERE u.stream = q.stream AND u.id > e.last
        AND (u.full OR NOT u.continues) ORDER BY u.id LIMIT 1), 9223372036854775807)) AS last
   FROM ends e JOIN series r ON r.id = e.series JOIN queues q ON q.id = r.queue
+  JOIN (SELECT y.series AS series, y.first > (SELECT min(t.id) FROM snapshots t
+          WHERE t.stream = p.stream) AND c.name NOT IN
+          ('vhost.used', 'guest.used', 'guest.proc_irq') AS new
+        FROM ends y JOIN series w ON w.id = y.series JOIN queues p ON p.id = w.queue
+        JOIN count_names c ON c.id = w.count) z ON z.series = e.series
   JOIN samples a ON a.snapshot = e.first AND a.series = e.series
   JOIN samples b ON b.snapshot = e.last AND b.series = e.series;
 

@@ -284,6 +284,10 @@ TEST_F(ServerTest, LiarsAreRefusedAndOthersGoOn) {
   }
   PutLines(*sink, 2, 5);
   EXPECT_TRUE(sink->Flush(20'000).ok());
+  ASSERT_TRUE(server->Stop().ok());
+  const Recording recording = Read();
+  ASSERT_EQ(recording.streams.size(), 3u);
+  EXPECT_THAT(recording.streams[2].gaps[0].what, HasSubstr("an answer to no clock probe"));
 }
 
 TEST_F(ServerTest, AddressesThatAreNotTaken) {
