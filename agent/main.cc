@@ -6,7 +6,6 @@
 #include <csignal>
 #include <iostream>
 
-#include "agent/address.h"
 #include "agent/agent.h"
 #include "agent/clocks.h"
 #include "agent/grpc_sink.h"
@@ -53,7 +52,6 @@ int main(int argc, char** argv) {
   GrpcSinkOptions sink;
   std::string role = "auto";
   std::string btf = "auto";
-  bool insecure = false;
   int interval_ms = 500;
   app.add_option("--collector", sink.address, "HOST:PORT or unix:/path of ringside-collector")
       ->required();
@@ -65,7 +63,7 @@ int main(int argc, char** argv) {
       ->check(CLI::Range(10, 60000));
   app.add_option("--btf", btf, "auto, or none: act as on a kernel without type information")
       ->check(CLI::IsMember({"auto", "none"}));
-  app.add_flag("--insecure", insecure, "Send in the clear to an address beyond this machine");
+  app.add_flag("--insecure", sink.insecure, "Send in the clear to an address beyond this machine");
   app.footer(
       "Exit codes: 0 asked to stop, 2 usage, 4 failure. Needs root (or CAP_BPF, CAP_PERFMON, "
       "CAP_SYS_RESOURCE).\nExample: ringside-agent --collector 127.0.0.1:7700");
@@ -74,11 +72,6 @@ int main(int argc, char** argv) {
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) return app.exit(error);
     std::cerr << "ringside-agent: " << error.what() << " (see --help)\n";
-    return kExitUsage;
-  }
-  if (!insecure && !StaysOnThisMachine(sink.address)) {
-    std::cerr << "ringside-agent: " << sink.address << " is beyond this machine and there is no "
-              << "encryption yet; --insecure sends in the clear\n";
     return kExitUsage;
   }
   if (role == "host") options.roles = kRoleHost;

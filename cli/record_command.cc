@@ -8,7 +8,6 @@
 #include <filesystem>
 #include <memory>
 
-#include "agent/address.h"
 #include "cli/command.h"
 #include "cli/format.h"
 #include "cli/machine.h"
@@ -23,6 +22,7 @@ namespace {
 struct RecordArgs {
   RecorderOptions options;
   std::string duration;
+  std::string interval;
   std::string role = "auto";
   bool force = false;
 };
@@ -101,6 +101,13 @@ absl::Status RunRecord(const RecordArgs& args) {
     if (*duration <= 0) return UsageError("--duration: must be more than 0");
     options.duration_ns = *duration;
   }
+  if (!args.interval.empty()) {
+    constexpr int64_t kLeastNs = 10'000'000;
+    auto interval = ParseDuration(args.interval);
+    if (!interval.ok()) return UsageError("--interval: " + Message(interval.status()));
+    if (*interval < kLeastNs) return UsageError("--interval: must be 10ms or more");
+    options.agent.snapshot_interval_ns = *interval;
+  }
   std::string missing = MissingPrivileges(ReadMachine(""));
   if (!missing.empty()) return absl::PermissionDeniedError(missing);
   if (options.agent.name.empty()) options.agent.name = HostName();
@@ -132,6 +139,8 @@ void AddRecord(CLI::App& app, Action& action) {
                     "let --collector send in the clear to another machine");
   command->add_option("--name", options.agent.name, "this node's name (default: the host name)")
       ->type_name("N");
+  command->add_option("--interval", args->interval, "time between snapshots (default: 100ms)")
+      ->type_name("D");
   command->add_flag("--force", args->force, "replace the output file if it exists");
   command->add_flag("-q,--quiet", options.quiet, "no progress, only 'ready' and the end");
   command->footer(

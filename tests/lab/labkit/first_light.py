@@ -18,22 +18,23 @@ from .errors import EmulatorFailure, LabError
 COLLECTOR_PORT = 7700
 RUN = "/run/ringside"
 STORE = f"{RUN}/store"
-# Emulated CPUs are slow and few: at the default 100 ms the agents would take most of their time.
-PACE = ["--interval-ms", "1000"]
+
+
+def recorder(name, collector):
+    """An agent that sends to the collector and writes a file of its own, for the merge."""
+    return ["record", "--name", name, "--collector", f"{collector}:{COLLECTOR_PORT}", "--insecure",
+            "--interval", "500ms", "-o", f"{RUN}/{name}.rsi"]
+
+
 # name, side, binary, arguments: started in this order, stopped in the reverse one.
 PROGRAMS = [
     ("collector", "host", "ringside-collector",
-     ["--listen", f"0.0.0.0:{COLLECTOR_PORT}", "--insecure", "--store", STORE]),
-    ("agent-host1", "host", "ringside-agent",
-     ["--collector", f"127.0.0.1:{COLLECTOR_PORT}", "--insecure", "--name", "host1", *PACE]),
-    ("agent-vm1", "guest", "ringside-agent",
-     ["--collector", f"{layout.HOST_CONTROL_IP}:{COLLECTOR_PORT}", "--insecure", "--name", "vm1",
-      *PACE]),
+     ["--listen", f"0.0.0.0:{COLLECTOR_PORT}", "--insecure", "--name", "host1", "--store", STORE]),
+    ("agent-host1", "host", "ringside", recorder("host1", "127.0.0.1")),
+    ("agent-vm1", "guest", "ringside", recorder("vm1", layout.HOST_CONTROL_IP)),
 ]
-# Given to agents that know the option: each side's own file, for a merge to be compared.
-ALSO_WRITE = {"agent-host1": f"{RUN}/host1.rsi", "agent-vm1": f"{RUN}/vm1.rsi"}
 READY = "ready"  # a line with this word says that a program does its work
-READY_S = 40
+READY_S = 90
 STOP_S = 30
 
 ENTRIES_MIN = 20_000  # per queue: marks come every 256 entries and 50 common ones are needed
@@ -56,7 +57,7 @@ class FirstLight:
         self._sides = {"host": machine.host, "guest": machine.guest}
         self._traffic = binaries["ringside-lab-traffic"]
         self._binaries = binaries
-        self._ringside = "ringside-agent" in binaries
+        self._ringside = "ringside" in binaries
         self._out = out_dir
         self._log = log
         self._snapshots = []
