@@ -192,6 +192,7 @@ std::optional<uint64_t> BpfObject::Misses(const Program& program) {
 HookSample BpfObject::ReadHook(size_t spec) const {
   HookSample sample{.hook = HookId{static_cast<uint32_t>(spec)}};
   const Program& program = programs_[spec];
+  if (program.spec.hook == RS_HOOKS) sample.misses = 0;  // run on demand, not hit
   if (program.spec.hook >= RS_HOOKS || cells_ == nullptr) return sample;
   for (uint32_t cpu = 0; cpu < cpus_; ++cpu) {
     const volatile rs_hook_cell& cell = cells_[cpu * RS_HOOKS + program.spec.hook];

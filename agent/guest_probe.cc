@@ -300,6 +300,7 @@ void GuestProbe::Between(std::vector<Sample>* samples, std::vector<GaugeSample>*
 }
 
 void GuestProbe::ReadHooks(std::vector<HookSample>* hooks) const {
+  hooks->push_back({.hook = proc_hook_, .misses = 0});  // read, not hit
   if (bpf_ == nullptr) return;
   for (size_t i = 0; i < bpf_->hooks().size(); ++i) {
     HookSample sample = bpf_->ReadHook(i);

@@ -34,8 +34,7 @@ std::optional<SnapshotRange> RangeOf(const NodeStream& node, int64_t from_ns, in
 std::optional<uint64_t> MissesIn(const NodeStream& node, HookId hook, const SnapshotRange& range) {
   const HookInfo* info = node.series.FindHook(hook);
   if (info == nullptr) return std::nullopt;
-  // Read on demand, not hit: nothing can be missed.
-  if (info->rung == Rung::kProcfs || info->stage == "gauges") return 0;
+  if (info->rung == Rung::kProcfs) return 0;  // read, not hit
   const auto before = node.series.HookAt(hook, range.first);
   const auto after = node.series.HookAt(hook, range.last);
   if (!before || !after || !before->misses || !after->misses) return std::nullopt;

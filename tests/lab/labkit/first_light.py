@@ -9,7 +9,6 @@ import os
 import re
 import shlex
 import shutil
-import subprocess
 import time
 
 from . import layout, oracles
@@ -98,14 +97,8 @@ class FirstLight:
     # Programs
 
     def _start_programs(self):
-        manual = subprocess.run([self._binaries["ringside-agent"], "--help"], capture_output=True,
-                                text=True, check=False).stdout
-        also_write = ALSO_WRITE if "--also-write" in manual else {}
-        if not also_write:
-            self._log("ringside-agent has no --also-write: no files of one side each")
         for name, side, binary, arguments in PROGRAMS:
-            extra = ["--also-write", also_write[name]] if name in also_write else []
-            command = shlex.join([self._binaries[binary], *arguments, *extra])
+            command = shlex.join([self._binaries[binary], *arguments])
             self._sides[side].run(f"""
                 mkdir -p {RUN}
                 {{ {command} > {RUN}/{name}.log 2>&1 & echo $! > {RUN}/{name}.pid
