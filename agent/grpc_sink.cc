@@ -2,7 +2,6 @@
 #include "agent/grpc_sink.h"
 
 #include <fmt/format.h>
-#include <grpcpp/grpcpp.h>
 
 #include <algorithm>
 #include <chrono>
@@ -10,10 +9,11 @@
 #include <thread>
 #include <utility>
 
+#include "agent/grpc_call.h"
 #include "agent/grpc_spool.h"
 #include "proto/address.h"
 #include "proto/convert.h"
-#include "proto/ringside.grpc.pb.h"
+#include "proto/ringside.pb.h"
 #include "proto/sync.h"
 #include "proto/texts.h"
 
@@ -32,8 +32,6 @@ constexpr size_t kQueuesAskedMax = 1024;
 
 }  // namespace
 
-// One connection: its reactor, and what has been said on it. Made and destroyed by the sink's
-// thread, which waits for `done` in between.
 class GrpcSink::Impl {
  public:
   explicit Impl(const GrpcSinkOptions& options, const Address& address);
@@ -48,16 +46,17 @@ class GrpcSink::Impl {
   }
 
  private:
-  struct Attempt : grpc::ClientBidiReactor<v1::FromAgent, v1::ToAgent> {
-    explicit Attempt(Impl& owner) : sink(owner) {}
-    void OnReadDone(bool ok) override { sink.ReadDone(*this, ok); }
-    void OnWriteDone(bool ok) override { sink.WriteDone(*this, ok); }
-    void OnDone(const grpc::Status& status) override { sink.Done(*this, status); }
+  // One connection, and what has been said on it. Made and destroyed by the sink's thread, which
+  // waits for `done` in between.
+  struct Attempt : CallEvents {
+    explicit Attempt(Impl& owner) : sink(owner), call(owner.client_->NewCall(this)) {}
+    void OnRead(const v1::ToAgent* message) override { sink.ReadDone(*this, message); }
+    void OnWritten(bool ok) override { sink.WriteDone(*this, ok); }
+    void OnDone(const std::string& why) override { sink.Done(*this, why); }
 
     Impl& sink;
-    grpc::ClientContext context;
+    const std::unique_ptr<CollectorCall> call;
     v1::FromAgent out;  // of the write under way
-    v1::ToAgent in;
     // Guarded by the sink's mutex:
     bool writing = false;
     bool ended = false;    // nothing can be sent any more
@@ -77,16 +76,16 @@ class GrpcSink::Impl {
   void Connect() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Send(Attempt& attempt) ABSL_LOCKS_EXCLUDED(mutex_);
   SharedRecord ChooseRecord(Attempt& attempt) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void ReadDone(Attempt& attempt, bool ok);
+  void ReadDone(Attempt& attempt, const v1::ToAgent* message);
   void WriteDone(Attempt& attempt, bool ok);
-  void Done(Attempt& attempt, const grpc::Status& status);
+  void Done(Attempt& attempt, const std::string& why);
   void Take(Attempt& attempt, const v1::ToAgent& message);
   void TakeWelcome(Attempt& attempt, const v1::Welcome& welcome)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool EndLocked(Attempt& attempt) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const GrpcSinkOptions options_;
-  const std::unique_ptr<v1::Collector::Stub> stub_;
+  const std::unique_ptr<CollectorClient> client_;
 
   mutable Mutex mutex_;
   CondVar changed_;
@@ -103,24 +102,9 @@ class GrpcSink::Impl {
   std::thread thread_;  // last: it uses all of the above
 };
 
-namespace {
-
-std::unique_ptr<v1::Collector::Stub> MakeStub(const Address& address,
-                                              const GrpcSinkOptions& options) {
-  grpc::ChannelArguments arguments;
-  arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);  // records go where they were sent
-  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, options.backoff_ms_min);
-  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, options.backoff_ms_min);
-  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, options.backoff_ms_max);
-  return v1::Collector::NewStub(
-      grpc::CreateCustomChannel(address.target, grpc::InsecureChannelCredentials(), arguments));
-}
-
-}  // namespace
-
 GrpcSink::Impl::Impl(const GrpcSinkOptions& options, const Address& address)
     : options_(options),
-      stub_(MakeStub(address, options)),
+      client_(NewCollectorClient(address, options.backoff_ms_min, options.backoff_ms_max)),
       spool_(options.spool_bytes_max),
       backoff_ms_(options.backoff_ms_min),
       thread_([this] { Work(); }) {}
@@ -201,7 +185,7 @@ bool GrpcSink::Impl::WorkOnAttempt() {
   }
   const bool silent = now - attempt.heard > kSilenceMax;
   if (silent) last_failure_ = "it says nothing";
-  if (silent || (stopping_ && now >= stop_by_) || !refused_.ok()) attempt.context.TryCancel();
+  if (silent || (stopping_ && now >= stop_by_) || !refused_.ok()) attempt.call->Cancel();
   if (attempt.welcomed && now >= attempt.next_heartbeat) {
     attempt.next_heartbeat = now + kHeartbeatEvery;
     v1::FromAgent heartbeat;
@@ -219,10 +203,7 @@ void GrpcSink::Impl::Connect() {
   Attempt& attempt = *attempt_;
   spool_.MarkSent(spool_.acknowledged());
   mutex_.Unlock();
-  stub_->async()->Attach(&attempt.context, &attempt);
-  attempt.AddHold();
-  attempt.StartRead(&attempt.in);
-  attempt.StartCall();
+  attempt.call->Start();
   Send(attempt);
   mutex_.Lock();
 }
@@ -263,18 +244,18 @@ void GrpcSink::Impl::Send(Attempt& attempt) {
     attempt.writing = true;
   }
   if (attempt.said_goodbye) {
-    attempt.StartWritesDone();
+    attempt.call->EndWrites();
     bool release = false;
     {
       MutexLock lock(mutex_);
       attempt.writing = false;
       release = attempt.ended && EndLocked(attempt);
     }
-    if (release) attempt.RemoveHold();
+    if (release) attempt.call->GiveUpHold();
     return;
   }
   if (record != nullptr) EncodeRecord(*record, &attempt.out).IgnoreError();  // Put has checked it
-  attempt.StartWrite(&attempt.out);
+  attempt.call->StartWrite(&attempt.out);
 }
 
 void GrpcSink::Impl::WriteDone(Attempt& attempt, bool ok) {
@@ -285,32 +266,32 @@ void GrpcSink::Impl::WriteDone(Attempt& attempt, bool ok) {
     if (!ok) attempt.ended = true;
     if (attempt.ended) release = EndLocked(attempt);
   }
-  if (release) attempt.RemoveHold();
+  if (release) attempt.call->GiveUpHold();
   if (!release) Send(attempt);
 }
 
-void GrpcSink::Impl::ReadDone(Attempt& attempt, bool ok) {
-  if (!ok) {
+void GrpcSink::Impl::ReadDone(Attempt& attempt, const v1::ToAgent* message) {
+  if (message == nullptr) {
     bool release = false;
     {
       MutexLock lock(mutex_);
       attempt.ended = true;
       if (!attempt.writing) release = EndLocked(attempt);
     }
-    if (release) attempt.RemoveHold();
+    if (release) attempt.call->GiveUpHold();
     return;
   }
-  Take(attempt, attempt.in);
-  attempt.StartRead(&attempt.in);
+  Take(attempt, *message);
+  attempt.call->StartRead();
   Send(attempt);
 }
 
 // Whether the caller has to give up the hold: once per attempt.
 bool GrpcSink::Impl::EndLocked(Attempt& attempt) { return std::exchange(attempt.held, false); }
 
-void GrpcSink::Impl::Done(Attempt& attempt, const grpc::Status& status) {
+void GrpcSink::Impl::Done(Attempt& attempt, const std::string& why) {
   MutexLock lock(mutex_);
-  last_failure_ = status.error_message().empty() ? "it ended the stream" : status.error_message();
+  last_failure_ = why.empty() ? "it ended the stream" : why;
   CleanText(last_failure_, kNameBytesMax);
   next_connect_ = SteadyClock::now() + milliseconds(backoff_ms_);
   backoff_ms_ = std::min(backoff_ms_ * 2, options_.backoff_ms_max);

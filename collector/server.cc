@@ -3,7 +3,6 @@
 
 #include <fmt/chrono.h>
 #include <fmt/format.h>
-#include <grpcpp/grpcpp.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -16,13 +15,12 @@
 #include <thread>
 #include <utility>
 
+#include "collector/grpc_server.h"
 #include "collector/ingest.h"
 #include "collector/session.h"
 #include "collector/store/incident_reader.h"
 #include "collector/store/incident_writer.h"
 #include "proto/address.h"
-#include "proto/convert.h"
-#include "proto/ringside.grpc.pb.h"
 #include "proto/sync.h"
 
 namespace ringside {
@@ -31,7 +29,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::chrono::milliseconds kPace(20);  // how late a clock probe may be
-constexpr std::chrono::seconds kShutdownMax(2);
 constexpr size_t kSessionsMax = 4096;  // a thousand agents, and what they have not yet let go
 constexpr int kNamesMax = 100;         // runs of a collector within one second
 
@@ -63,7 +60,7 @@ absl::StatusOr<std::unique_ptr<IncidentWriter>> NewIncident(const std::string& s
 
 }  // namespace
 
-class CollectorServer::Impl : public v1::Collector::CallbackService {
+class CollectorServer::Impl {
  public:
   explicit Impl(const CollectorOptions& options) : options_(options) {
     context_.clock = options.clock;
@@ -71,7 +68,7 @@ class CollectorServer::Impl : public v1::Collector::CallbackService {
     context_.name = options.name;
     context_.detail = options.detail;
   }
-  ~Impl() override { Stop().IgnoreError(); }
+  ~Impl() { Stop().IgnoreError(); }
 
   absl::Status OpenStore();
   absl::Status Listen(const Address& address);
@@ -80,19 +77,17 @@ class CollectorServer::Impl : public v1::Collector::CallbackService {
   const std::string& file() const { return file_; }
 
  private:
-  grpc::ServerBidiReactor<v1::FromAgent, v1::ToAgent>* Attach(
-      grpc::CallbackServerContext*) override {
+  std::shared_ptr<Session> Accept(AgentStream* stream) {
     std::shared_ptr<Session> session =
-        Session::Start(context_, [this](Session* ended) { Forget(ended); });
-    Session* reactor = session.get();
+        Session::Start(context_, stream, [this](Session* ended) { Forget(ended); });
     bool turned_away = false;
     {
       MutexLock lock(mutex_);
       turned_away = stopping_ || sessions_.size() >= kSessionsMax;
-      sessions_.emplace(reactor, std::move(session));
+      sessions_.emplace(session.get(), session);
     }
-    if (turned_away) reactor->Close();
-    return reactor;
+    if (turned_away) session->Close();
+    return session;
   }
   void Forget(Session* session) {
     std::shared_ptr<Session> last;  // let go without the lock
@@ -115,7 +110,7 @@ class CollectorServer::Impl : public v1::Collector::CallbackService {
   std::string address_;
   std::string file_;
   std::unique_ptr<Ingest> ingest_;
-  std::unique_ptr<grpc::Server> server_;
+  std::unique_ptr<GrpcServer> server_;
   std::thread pacer_;
   absl::Status stopped_;
   Mutex mutex_;
@@ -144,20 +139,14 @@ absl::Status CollectorServer::Impl::OpenStore() {
 }
 
 absl::Status CollectorServer::Impl::Listen(const Address& address) {
-  grpc::ServerBuilder builder;
-  int port = 0;
-  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);  // else two collectors share a port
-  builder.SetMaxReceiveMessageSize(static_cast<int>(kMessageBytesMax));
-  builder.AddListeningPort(address.target, grpc::InsecureServerCredentials(), &port);
-  builder.RegisterService(this);
-  server_ = builder.BuildAndStart();
-  if (server_ == nullptr || (port == 0 && address.unix_path.empty())) {
+  server_ = GrpcServer::Listen(address, [this](AgentStream* stream) { return Accept(stream); });
+  if (server_ == nullptr) {
     return absl::UnavailableError(
         fmt::format("cannot listen on {}: it is taken, or not this machine's", options_.listen));
   }
   address_ = options_.listen;
   if (address.unix_path.empty()) {
-    address_ = fmt::format("{}:{}", address_.substr(0, address_.rfind(':')), port);
+    address_ = fmt::format("{}:{}", address_.substr(0, address_.rfind(':')), server_->port());
   }
   pacer_ = std::thread([this] { Pace(); });
   return absl::OkStatus();
@@ -185,11 +174,7 @@ absl::Status CollectorServer::Impl::Stop() {
   // First what was received is written and acknowledged, then the streams end.
   if (ingest_ != nullptr) stopped_ = ingest_->Stop();
   for (const std::shared_ptr<Session>& session : Sessions()) session->Close();
-  if (server_ != nullptr) {
-    server_->Shutdown(std::chrono::system_clock::now() + kShutdownMax);
-    server_->Wait();
-    server_.reset();
-  }
+  if (server_ != nullptr) server_->Shutdown();
   return stopped_;
 }
 

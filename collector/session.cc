@@ -24,32 +24,30 @@ std::string Text(const absl::Status& status) {
 
 }  // namespace
 
-std::shared_ptr<Session> Session::Start(const SessionContext& context,
+std::shared_ptr<Session> Session::Start(const SessionContext& context, AgentStream* stream,
                                         std::function<void(Session*)> on_done) {
-  std::shared_ptr<Session> session(new Session(context));
+  std::shared_ptr<Session> session(new Session(context, stream));
   session->self_ = session;
   session->on_done_ = std::move(on_done);
-  {
-    MutexLock lock(session->mutex_);
-    session->begun_mono_ns_ = session->heard_mono_ns_ = context.clock().mono_ns;
-    session->reading_ = true;
-  }
-  session->StartRead(&session->in_);
+  MutexLock lock(session->mutex_);
+  session->begun_mono_ns_ = session->heard_mono_ns_ = context.clock().mono_ns;
+  session->reading_ = true;
+  stream->StartRead();
   return session;
 }
 
-void Session::OnReadDone(bool ok) {
+void Session::OnRead(const v1::FromAgent* message) {
   const ClockReading now = context_.clock();  // first: it ends the exchange of clocks
   {
     MutexLock lock(mutex_);
     reading_ = false;
     heard_mono_ns_ = now.mono_ns;
   }
-  if (!ok) {
+  if (message == nullptr) {
     OfferEnd("");
     return;
   }
-  if (const absl::Status status = TakeMessage(now); !status.ok()) {
+  if (const absl::Status status = TakeMessage(*message, now); !status.ok()) {
     OnRefused(Text(status));
     OfferEnd(Text(status));
     return;
@@ -57,14 +55,15 @@ void Session::OnReadDone(bool ok) {
   if (room_) OnRoom();
 }
 
-absl::Status Session::TakeMessage(const ClockReading& now) {
+absl::Status Session::TakeMessage(const v1::FromAgent& message, const ClockReading& now) {
   room_ = true;
-  if (in_.number() == 0 && key_) {
-    if (in_.has_clock()) return TakeClock(now);
-    if (in_.has_heartbeat()) return TakeHeartbeat();
-    if (in_.body_case() == v1::FromAgent::BODY_NOT_SET) return absl::OkStatus();  // of a newer one
+  if (message.number() == 0 && key_) {
+    if (message.has_clock()) return TakeClock(message.clock(), now);
+    if (message.has_heartbeat()) return TakeHeartbeat(message.heartbeat());
+    if (message.body_case() == v1::FromAgent::BODY_NOT_SET)
+      return absl::OkStatus();  // newer than us
   }
-  absl::StatusOr<NumberedRecord> record = decoder_.Decode(in_);
+  absl::StatusOr<NumberedRecord> record = decoder_.Decode(message);
   if (!record.ok()) return record.status();
   if (!key_) {
     if (absl::Status status = TakeHello(*record); !status.ok()) return status;
@@ -88,15 +87,15 @@ absl::Status Session::TakeHello(const NumberedRecord& record) {
   return absl::OkStatus();
 }
 
-absl::Status Session::TakeClock(const ClockReading& now) {
-  const absl::StatusOr<ClockReading> clock = DecodeClock(in_.clock().clock());
+absl::Status Session::TakeClock(const v1::ClockAnswer& answer, const ClockReading& now) {
+  const absl::StatusOr<ClockReading> clock = DecodeClock(answer.clock());
   if (!clock.ok()) return clock.status();
   ClockExchange exchange;
   exchange.agent = *clock;
   exchange.collector_after = now;
   {
     MutexLock lock(mutex_);
-    const auto probe = probes_.find(in_.clock().id());
+    const auto probe = probes_.find(answer.id());
     if (probe == probes_.end()) return absl::InvalidArgumentError("an answer to no clock probe");
     exchange.collector_before = probe->second;
     probes_.erase(probes_.begin(), std::next(probe));  // earlier ones are answered before
@@ -106,8 +105,8 @@ absl::Status Session::TakeClock(const ClockReading& now) {
   return absl::OkStatus();
 }
 
-absl::Status Session::TakeHeartbeat() {
-  const absl::StatusOr<ClockReading> clock = DecodeClock(in_.heartbeat().clock());
+absl::Status Session::TakeHeartbeat(const v1::Heartbeat& heartbeat) {
+  const absl::StatusOr<ClockReading> clock = DecodeClock(heartbeat.clock());
   if (!clock.ok()) return clock.status();
   MutexLock lock(mutex_);
   agent_mono_ns_ = clock->mono_ns;
@@ -149,13 +148,12 @@ void Session::OfferEnd(const std::string& why) {
   context_.ingest->Offer(std::move(item));
 }
 
-// Reads on, unless that is under way or pointless. Operations are started under the lock, so that
-// none can come after the last one; gRPC never calls back from within.
+// Reads on, unless that is under way or pointless.
 void Session::OnRoom() {
   MutexLock lock(mutex_);
   if (reading_ || end_offered_ || finish_) return;
   reading_ = true;
-  StartRead(&in_);
+  stream_.StartRead();
 }
 
 void Session::OnWelcome(uint64_t last_number, bool fresh) {
@@ -192,16 +190,14 @@ void Session::OnRefused(const std::string& why) {
   v1::ToAgent message;
   message.mutable_refusal()->set_why(why);
   Send(std::move(message));
-  Finish(grpc::Status(grpc::StatusCode::FAILED_PRECONDITION, why));
+  Finish(absl::FailedPreconditionError(why));
 }
 
-void Session::OnEnded() { Finish(grpc::Status::OK); }
+void Session::OnEnded() { Finish(absl::OkStatus()); }
 
-void Session::Close() {
-  Finish(grpc::Status(grpc::StatusCode::UNAVAILABLE, "the collector stops"));
-}
+void Session::Close() { Finish(absl::UnavailableError("the collector stops")); }
 
-void Session::OnCancel() { Finish(grpc::Status(grpc::StatusCode::CANCELLED, "the agent is gone")); }
+void Session::OnCancel() { Finish(absl::CancelledError("the agent is gone")); }
 
 void Session::Tick(int64_t mono_ns) {
   bool hello_late = false;
@@ -221,8 +217,8 @@ void Session::Tick(int64_t mono_ns) {
     }
   }
   if (hello_late || silent) {
-    Finish(grpc::Status(grpc::StatusCode::DEADLINE_EXCEEDED,
-                        hello_late ? "no Hello within 10 s" : "nothing heard for 10 s"));
+    Finish(absl::DeadlineExceededError(hello_late ? "no Hello within 10 s"
+                                                  : "nothing heard for 10 s"));
   } else if (probe) {
     v1::ToAgent message;
     message.mutable_probe()->set_id(id);
@@ -239,7 +235,7 @@ void Session::Send(v1::ToAgent message) {
   Write();
 }
 
-void Session::Finish(const grpc::Status& status) {
+void Session::Finish(const absl::Status& status) {
   {
     MutexLock lock(mutex_);
     if (!finish_) finish_ = status;
@@ -258,24 +254,24 @@ void Session::Write() {
     out_.mutable_ack()->set_number(*std::exchange(ack_, std::nullopt));
   } else if (finish_) {
     finished_ = true;
-    grpc::ServerBidiReactor<v1::FromAgent, v1::ToAgent>::Finish(*finish_);
+    stream_.Finish(*finish_);
     return;
   } else {
     return;
   }
   if (out_.has_probe()) probes_[out_.probe().id()] = context_.clock();
   writing_ = true;
-  StartWrite(&out_);
+  stream_.StartWrite(&out_);
 }
 
-void Session::OnWriteDone(bool ok) {
+void Session::OnWritten(bool ok) {
   {
     MutexLock lock(mutex_);
     writing_ = false;
     if (!ok) {
       queue_.clear();
       ack_.reset();
-      if (!finish_) finish_ = grpc::Status(grpc::StatusCode::UNAVAILABLE, "the agent is gone");
+      if (!finish_) finish_ = absl::UnavailableError("the agent is gone");
     }
   }
   Write();

@@ -8,8 +8,6 @@
 #ifndef RINGSIDE_COLLECTOR_SESSION_H_
 #define RINGSIDE_COLLECTOR_SESSION_H_
 
-#include <grpcpp/grpcpp.h>
-
 #include <cstdint>
 #include <deque>
 #include <functional>
@@ -19,6 +17,8 @@
 #include <string>
 #include <vector>
 
+#include "absl/status/status.h"
+#include "collector/agent_stream.h"
 #include "collector/ingest.h"
 #include "proto/convert.h"
 #include "proto/ringside.pb.h"
@@ -35,10 +35,11 @@ struct SessionContext {
   std::vector<std::string> detail;  // queues whose events are wanted
 };
 
-class Session : public grpc::ServerBidiReactor<v1::FromAgent, v1::ToAgent>, public IngestPeer {
+class Session : public IngestPeer {
  public:
-  // Starts reading. `on_done` is called at the very end, from any thread.
-  static std::shared_ptr<Session> Start(const SessionContext& context,
+  // Starts reading. `stream` must live until OnDone has returned; `on_done` is called then, from
+  // any thread.
+  static std::shared_ptr<Session> Start(const SessionContext& context, AgentStream* stream,
                                         std::function<void(Session*)> on_done);
 
   // From the pacer thread, often: probes when they are due, ends sessions that say nothing.
@@ -46,10 +47,11 @@ class Session : public grpc::ServerBidiReactor<v1::FromAgent, v1::ToAgent>, publ
   // Ends the call: the collector stops, the agent shall come back.
   void Close();
 
-  void OnReadDone(bool ok) override;
-  void OnWriteDone(bool ok) override;
-  void OnCancel() override;
-  void OnDone() override;
+  // From the stream. A read without a message is the end of what the agent has to say.
+  void OnRead(const v1::FromAgent* message);
+  void OnWritten(bool ok);
+  void OnCancel();
+  void OnDone();
 
   void OnWelcome(uint64_t last_number, bool fresh) override;
   void OnCommitted(uint64_t number) override;
@@ -58,24 +60,25 @@ class Session : public grpc::ServerBidiReactor<v1::FromAgent, v1::ToAgent>, publ
   void OnEnded() override;
 
  private:
-  explicit Session(const SessionContext& context) : context_(context) {}
+  Session(const SessionContext& context, AgentStream* stream)
+      : context_(context), stream_(*stream) {}
 
   // Of one message each; what is wrong with it, if anything is.
-  absl::Status TakeMessage(const ClockReading& now);
+  absl::Status TakeMessage(const v1::FromAgent& message, const ClockReading& now);
   absl::Status TakeHello(const NumberedRecord& record);
-  absl::Status TakeClock(const ClockReading& now);
-  absl::Status TakeHeartbeat();
+  absl::Status TakeClock(const v1::ClockAnswer& answer, const ClockReading& now);
+  absl::Status TakeHeartbeat(const v1::Heartbeat& heartbeat);
   void NoteUnknownNames();
   bool OfferRecord(NumberedRecord record);
   void OfferEnd(const std::string& why);
   void Send(v1::ToAgent message);
-  void Finish(const grpc::Status& status);
+  void Finish(const absl::Status& status);
   void Write();
 
   const SessionContext& context_;
+  AgentStream& stream_;  // operations are started under the lock, and none once it is finished
   std::shared_ptr<Session> self_;  // until OnDone
   std::function<void(Session*)> on_done_;
-  v1::FromAgent in_;
 
   // Of the reading side: one read at a time.
   StreamDecoder decoder_;
@@ -87,7 +90,7 @@ class Session : public grpc::ServerBidiReactor<v1::FromAgent, v1::ToAgent>, publ
   v1::ToAgent out_;  // of the write under way
   std::deque<v1::ToAgent> queue_ ABSL_GUARDED_BY(mutex_);
   std::optional<uint64_t> ack_ ABSL_GUARDED_BY(mutex_);  // the newest stands for all before it
-  std::optional<grpc::Status> finish_ ABSL_GUARDED_BY(mutex_);
+  std::optional<absl::Status> finish_ ABSL_GUARDED_BY(mutex_);
   std::map<uint64_t, ClockReading> probes_ ABSL_GUARDED_BY(mutex_);  // sent, by id
   int64_t begun_mono_ns_ ABSL_GUARDED_BY(mutex_) = 0;
   int64_t heard_mono_ns_ ABSL_GUARDED_BY(mutex_) = 0;  // the collector's clock

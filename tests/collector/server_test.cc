@@ -3,7 +3,6 @@
 #include "collector/server.h"
 
 #include <gmock/gmock.h>
-#include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
 
 #include <chrono>
@@ -13,8 +12,8 @@
 
 #include "agent/grpc_sink.h"
 #include "collector/clocks.h"
-#include "proto/ringside.grpc.pb.h"
 #include "proto/sync.h"
+#include "tests/collector/raw_agent.h"
 #include "tests/collector/scratch.h"
 
 namespace ringside {
@@ -228,36 +227,6 @@ TEST_F(ServerTest, ARepeatedNumberWithOtherContentIsRefused) {
   ASSERT_TRUE(sink->Put({1, other}).ok());
   EXPECT_THAT(Message(sink->Flush(20'000)), HasSubstr("record 1 was different before"));
 }
-
-// An agent that speaks the protocol by hand, to say what the sink never would.
-class RawAgent {
- public:
-  explicit RawAgent(const std::string& address)
-      : stub_(v1::Collector::NewStub(
-            grpc::CreateChannel(address, grpc::InsecureChannelCredentials()))),
-        stream_(stub_->Attach(&context_)) {}
-  void Say(const NumberedRecord& record) {
-    v1::FromAgent message;
-    ASSERT_TRUE(EncodeRecord(record, &message).ok());
-    stream_->Write(message);
-  }
-  void Say(const v1::FromAgent& message) { stream_->Write(message); }
-  // The refusal that ends the stream.
-  std::string Refusal() {
-    v1::ToAgent message;
-    std::string why;
-    while (stream_->Read(&message)) {
-      if (message.has_refusal()) why = message.refusal().why();
-    }
-    EXPECT_EQ(stream_->Finish().error_message(), why);
-    return why;
-  }
-
- private:
-  std::unique_ptr<v1::Collector::Stub> stub_;
-  grpc::ClientContext context_;
-  std::unique_ptr<grpc::ClientReaderWriter<v1::FromAgent, v1::ToAgent>> stream_;
-};
 
 TEST_F(ServerTest, LiarsAreRefusedAndOthersGoOn) {
   std::unique_ptr<CollectorServer> server = StartServer();

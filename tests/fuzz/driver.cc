@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Runs a fuzzer without libFuzzer: driver [--rounds N] [DIRECTORY...]. Every file in the directories
-// and every seed goes in as it is; then N random changes of them, from a seed that is printed and
-// replayed by RINGSIDE_TEST_SEED. A failure is a crash, a sanitizer's word, or an assert.
+// Runs a fuzzer without libFuzzer: driver [--rounds N] [DIRECTORY...]. Every file in the
+// directories and every seed goes in as it is; then N random changes of them, from a seed that is
+// printed and replayed by RINGSIDE_TEST_SEED. A failure is a crash, a sanitizer's word, or an
+// assert.
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What every fuzzer here has: libFuzzer's entry function, and inputs to start from. Without libFuzzer,
-// driver.cc runs them: seeds, stored inputs that once failed, and random changes of both.
+// What every fuzzer here has: libFuzzer's entry function, and inputs to start from. Without
+// libFuzzer, driver.cc runs them: seeds, stored inputs that once failed, and random changes of
+// both.
 #ifndef RINGSIDE_TESTS_FUZZ_FUZZ_H_
 #define RINGSIDE_TESTS_FUZZ_FUZZ_H_
 

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/grpc_call.h"
+
+#include <grpcpp/grpcpp.h>
+
+#include "proto/ringside.grpc.pb.h"
+
+namespace ringside {
+namespace {
+
+using Bidi = grpc::ClientBidiReactor<v1::FromAgent, v1::ToAgent>;
+
+class Call : public Bidi, public CollectorCall {
+ public:
+  Call(v1::Collector::Stub& stub, CallEvents* events) : stub_(stub), events_(*events) {}
+
+  void Start() override {
+    stub_.async()->Attach(&context_, this);
+    AddHold();
+    Bidi::StartRead(&in_);
+    StartCall();
+  }
+  void StartRead() override { Bidi::StartRead(&in_); }
+  void StartWrite(const v1::FromAgent* message) override { Bidi::StartWrite(message); }
+  void EndWrites() override { StartWritesDone(); }
+  void GiveUpHold() override { RemoveHold(); }
+  void Cancel() override { context_.TryCancel(); }
+
+  void OnReadDone(bool ok) override { events_.OnRead(ok ? &in_ : nullptr); }
+  void OnWriteDone(bool ok) override { events_.OnWritten(ok); }
+  void OnDone(const grpc::Status& status) override { events_.OnDone(status.error_message()); }
+
+ private:
+  v1::Collector::Stub& stub_;
+  CallEvents& events_;
+  grpc::ClientContext context_;
+  v1::ToAgent in_;
+};
+
+class Client : public CollectorClient {
+ public:
+  explicit Client(std::unique_ptr<v1::Collector::Stub> stub) : stub_(std::move(stub)) {}
+  std::unique_ptr<CollectorCall> NewCall(CallEvents* events) override {
+    return std::make_unique<Call>(*stub_, events);
+  }
+
+ private:
+  const std::unique_ptr<v1::Collector::Stub> stub_;
+};
+
+}  // namespace
+
+std::unique_ptr<CollectorClient> NewCollectorClient(const Address& address, int backoff_ms_min,
+                                                    int backoff_ms_max) {
+  grpc::ChannelArguments arguments;
+  arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);  // records go where they were sent
+  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, backoff_ms_min);
+  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, backoff_ms_min);
+  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, backoff_ms_max);
+  return std::make_unique<Client>(v1::Collector::NewStub(
+      grpc::CreateCustomChannel(address.target, grpc::InsecureChannelCredentials(), arguments)));
+}
+
+}  // namespace ringside

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "collector/grpc_server.h"
+
+#include <grpcpp/grpcpp.h>
+
+#include <chrono>
+#include <utility>
+
+#include "proto/convert.h"
+#include "proto/ringside.grpc.pb.h"
+
+namespace ringside {
+namespace {
+
+constexpr std::chrono::seconds kShutdownMax(2);
+
+using Bidi = grpc::ServerBidiReactor<v1::FromAgent, v1::ToAgent>;
+
+// Belongs to gRPC until OnDone, where it deletes itself.
+class Reactor : public Bidi, public AgentStream {
+ public:
+  explicit Reactor(const GrpcServer::Accept& accept) : session_(accept(this)) {}
+
+  void StartRead() override { Bidi::StartRead(&in_); }
+  void StartWrite(const v1::ToAgent* message) override { Bidi::StartWrite(message); }
+  void Finish(const absl::Status& status) override {
+    Bidi::Finish(
+        grpc::Status(static_cast<grpc::StatusCode>(status.code()), std::string(status.message())));
+  }
+
+  void OnReadDone(bool ok) override { session_->OnRead(ok ? &in_ : nullptr); }
+  void OnWriteDone(bool ok) override { session_->OnWritten(ok); }
+  void OnCancel() override { session_->OnCancel(); }
+  void OnDone() override {
+    session_->OnDone();
+    delete this;
+  }
+
+ private:
+  v1::FromAgent in_;
+  const std::shared_ptr<Session> session_;
+};
+
+class Server : public GrpcServer, public v1::Collector::CallbackService {
+ public:
+  explicit Server(Accept accept) : accept_(std::move(accept)) {}
+  ~Server() override { Shutdown(); }
+
+  bool Listen(const Address& address) {
+    grpc::ServerBuilder builder;
+    builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);  // else two collectors share a port
+    builder.SetMaxReceiveMessageSize(static_cast<int>(kMessageBytesMax));
+    builder.AddListeningPort(address.target, grpc::InsecureServerCredentials(), &port_);
+    builder.RegisterService(this);
+    server_ = builder.BuildAndStart();
+    return server_ != nullptr && (port_ != 0 || !address.unix_path.empty());
+  }
+  int port() const override { return port_; }
+  void Shutdown() override {
+    if (server_ == nullptr) return;
+    server_->Shutdown(std::chrono::system_clock::now() + kShutdownMax);
+    server_->Wait();
+    server_.reset();
+  }
+
+ private:
+  Bidi* Attach(grpc::CallbackServerContext*) override { return new Reactor(accept_); }
+
+  const Accept accept_;
+  int port_ = 0;
+  std::unique_ptr<grpc::Server> server_;
+};
+
+}  // namespace
+
+std::unique_ptr<GrpcServer> GrpcServer::Listen(const Address& address, Accept accept) {
+  auto server = std::make_unique<Server>(std::move(accept));
+  if (!server->Listen(address)) return nullptr;
+  return server;
+}
+
+}  // namespace ringside
