@@ -106,7 +106,7 @@ Cost MeasureBpftrace() {
     _exit(127);
   }
   // It compiles for seconds; wait until its program is there.
-  const std::string prefix = "tracepoint_irq_";
+  const std::string prefix = "irq_handler_ent";
   for (int i = 0; i < 100 && TotalsOf(prefix).hits == 0; ++i) usleep(100'000);
   const Cost cost = MeasureFor(prefix, Wait);
   kill(child, SIGTERM);  // SIGINT may be ignored where this runs in the background
