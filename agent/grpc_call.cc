@@ -3,6 +3,7 @@
 
 #include <grpcpp/grpcpp.h>
 
+#include "proto/handover.h"
 #include "proto/ringside.grpc.pb.h"
 
 namespace ringside {
@@ -15,20 +16,42 @@ class Call : public Bidi, public CollectorCall {
   Call(v1::Collector::Stub& stub, CallEvents* events) : stub_(stub), events_(*events) {}
 
   void Start() override {
+    HandOver(this);
     stub_.async()->Attach(&context_, this);
     AddHold();
     Bidi::StartRead(&in_);
     StartCall();
   }
-  void StartRead() override { Bidi::StartRead(&in_); }
-  void StartWrite(const v1::FromAgent* message) override { Bidi::StartWrite(message); }
-  void EndWrites() override { StartWritesDone(); }
-  void GiveUpHold() override { RemoveHold(); }
+  void StartRead() override {
+    HandOver(this);
+    Bidi::StartRead(&in_);
+  }
+  void StartWrite(const v1::FromAgent* message) override {
+    HandOver(this);
+    Bidi::StartWrite(message);
+  }
+  void EndWrites() override {
+    HandOver(this);
+    StartWritesDone();
+  }
+  void GiveUpHold() override {
+    HandOver(this);
+    RemoveHold();
+  }
   void Cancel() override { context_.TryCancel(); }
 
-  void OnReadDone(bool ok) override { events_.OnRead(ok ? &in_ : nullptr); }
-  void OnWriteDone(bool ok) override { events_.OnWritten(ok); }
-  void OnDone(const grpc::Status& status) override { events_.OnDone(status.error_message()); }
+  void OnReadDone(bool ok) override {
+    TakeOver(this);
+    events_.OnRead(ok ? &in_ : nullptr);
+  }
+  void OnWriteDone(bool ok) override {
+    TakeOver(this);
+    events_.OnWritten(ok);
+  }
+  void OnDone(const grpc::Status& status) override {
+    TakeOver(this);
+    events_.OnDone(status.error_message());
+  }
 
  private:
   v1::Collector::Stub& stub_;

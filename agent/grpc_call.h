@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // gRPC's side of the sink: one call to a collector, without any decision of its own.
 //
-// The only files of the agent that include gRPC. (They are also built without ThreadSanitizer, which
-// cannot see how gRPC's own library synchronises what its headers do.) Operations may be started
-// from any thread, at most one read and one write at a time, none after the hold is given up.
+// The only files of the agent that include gRPC. (They are also built without ThreadSanitizer,
+// which cannot see how gRPC's own library synchronises what its headers do.) Operations may be
+// started from any thread, at most one read and one write at a time, none after the hold is given
+// up.
 #ifndef RINGSIDE_AGENT_GRPC_CALL_H_
 #define RINGSIDE_AGENT_GRPC_CALL_H_
 

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "proto/convert.h"
+#include "proto/handover.h"
 #include "proto/ringside.grpc.pb.h"
 
 namespace ringside {
@@ -19,19 +20,36 @@ using Bidi = grpc::ServerBidiReactor<v1::FromAgent, v1::ToAgent>;
 // Belongs to gRPC until OnDone, where it deletes itself.
 class Reactor : public Bidi, public AgentStream {
  public:
-  explicit Reactor(const GrpcServer::Accept& accept) : session_(accept(this)) {}
+  explicit Reactor(const GrpcServer::Accept& accept) : session_(accept(this)) { HandOver(this); }
 
-  void StartRead() override { Bidi::StartRead(&in_); }
-  void StartWrite(const v1::ToAgent* message) override { Bidi::StartWrite(message); }
+  void StartRead() override {
+    HandOver(this);
+    Bidi::StartRead(&in_);
+  }
+  void StartWrite(const v1::ToAgent* message) override {
+    HandOver(this);
+    Bidi::StartWrite(message);
+  }
   void Finish(const absl::Status& status) override {
+    HandOver(this);
     Bidi::Finish(
         grpc::Status(static_cast<grpc::StatusCode>(status.code()), std::string(status.message())));
   }
 
-  void OnReadDone(bool ok) override { session_->OnRead(ok ? &in_ : nullptr); }
-  void OnWriteDone(bool ok) override { session_->OnWritten(ok); }
-  void OnCancel() override { session_->OnCancel(); }
+  void OnReadDone(bool ok) override {
+    TakeOver(this);
+    session_->OnRead(ok ? &in_ : nullptr);
+  }
+  void OnWriteDone(bool ok) override {
+    TakeOver(this);
+    session_->OnWritten(ok);
+  }
+  void OnCancel() override {
+    TakeOver(this);
+    session_->OnCancel();
+  }
   void OnDone() override {
+    TakeOver(this);
     session_->OnDone();
     delete this;
   }
