@@ -99,6 +99,7 @@ TEST(LedgerTest, GuestAgentThatCameTurnsLaterIsPutOnTheSameTurn) {
   const QueueLedger& queue = Only(ledger);
   SCOPED_TRACE(Explain(queue));
   EXPECT_TRUE(queue.cut.by_position);
+  EXPECT_GE(queue.cut.common_marks, 50u);
   EXPECT_EQ(queue.verdict, Verdict::kHolds);
   ExpectCount(queue, Count::kGuestIrq, truth.irq);
 }
@@ -182,6 +183,34 @@ TEST(LedgerTest, MissesWidenAndUnknownMissesLeaveTheEndOpen) {
   const Ledger open = MakeLedger(recording, {});
   EXPECT_FALSE(Only(open).Find(Count::kGuestIrq)->hi.has_value());
   EXPECT_EQ(FindIdentity(Only(open), kDelivery)->verdict, Verdict::kInconclusive);
+}
+
+// Interrupts lost early and others too many later: the totals agree, the marks between do not.
+TEST(LedgerTest, FaultsThatCancelAreSeenAtTheMarksBetween) {
+  PathTruth truth;
+  Recording recording = ModelPath({.seed = 13}, &truth);
+  std::vector<Mark>& marks = recording.streams[1].marks;
+  for (size_t i = marks.size() / 3; i < 2 * marks.size() / 3; ++i) {
+    marks[i].counts[0].value -= 20;  // guest.irq
+    marks[i].counts[1].value -= 20;  // guest.handled
+  }
+  const Ledger ledger = MakeLedger(recording, {});
+  const QueueLedger& queue = Only(ledger);
+  SCOPED_TRACE(Explain(queue));
+  EXPECT_LT(queue.cut.marks_agreeing, queue.cut.common_marks);
+  EXPECT_EQ(FindIdentity(queue, kDelivery)->verdict, Verdict::kViolated);
+}
+
+TEST(LedgerTest, MissesWidenCountsThatAreCutByTime) {
+  PathTruth truth;
+  Recording recording = ModelPath({.seed = 14}, &truth);
+  recording.streams.erase(recording.streams.begin());  // the guest alone
+  recording.streams[0].snapshots.back().hooks[0].misses = 17;
+  const Ledger ledger = MakeLedger(recording, {});
+  const CountCell* irq = Only(ledger).Find(Count::kGuestIrq);
+  ASSERT_NE(irq, nullptr);
+  EXPECT_EQ(irq->lo, truth.irq);
+  EXPECT_EQ(*irq->hi, truth.irq + 17);
 }
 
 // Seen on 6.18: programs on a tracepoint are not run while certain tasks are current, and
