@@ -24,6 +24,34 @@ int Fail(const absl::Status& status) {
   return kExitFailure;
 }
 
+// Says once that the collector is away, and once that it is back. Nothing is lost meanwhile: the
+// sink keeps what it could not send, up to its bound.
+class ConnectionWatch {
+ public:
+  ConnectionWatch(const GrpcSink& sink, std::string address)
+      : sink_(sink), address_(std::move(address)), since_mono_ns_(MonotonicNs()) {}
+  void Look() {
+    constexpr int64_t kPatienceNs = 3'000'000'000;
+    const int64_t now = MonotonicNs();
+    if (sink_.connected()) {
+      since_mono_ns_ = now;
+      if (said_) std::cerr << "ringside-agent: connected to " << address_ << "\n";
+      said_ = false;
+    } else if (!said_ && now - since_mono_ns_ > kPatienceNs) {
+      std::cerr << "ringside-agent: no answer from " << address_
+                << "; counting goes on and records "
+                << "are kept (at most " << (kSpoolBytesMax >> 20) << " MiB) until it is there\n";
+      said_ = true;
+    }
+  }
+
+ private:
+  const GrpcSink& sink_;
+  const std::string address_;
+  int64_t since_mono_ns_;
+  bool said_ = false;
+};
+
 int Run(const AgentOptions& options, const GrpcSinkOptions& sink_options) {
   auto sink = GrpcSink::Create(sink_options);
   if (!sink.ok()) {
@@ -34,7 +62,9 @@ int Run(const AgentOptions& options, const GrpcSinkOptions& sink_options) {
   if (!agent.ok()) return Fail(agent.status());
   std::cerr << "ready: watching " << (*agent)->totals().queues << " queues, sending to "
             << sink_options.address << "\n";
+  ConnectionWatch watch(**sink, sink_options.address);
   while (g_stop == 0) {
+    watch.Look();
     if (absl::Status status = (*agent)->Step(); !status.ok()) return Fail(status);
   }
   if (absl::Status status = (*agent)->Stop("asked to stop"); !status.ok()) return Fail(status);
