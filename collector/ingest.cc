@@ -147,10 +147,11 @@ bool Ingest::HandleHello(IngestItem& item) {
 }
 
 void Ingest::HandleEnd(const IngestItem& item) {
-  ended_.push_back(item.peer);
+  ended_.emplace_back(item.peer, std::nullopt);
   commit_now_ = true;
   const auto stream = streams_.find(item.key);
   if (stream == streams_.end() || stream->second.peer != item.peer) return;
+  ended_.back().second = item.key;
   bool stopping = false;
   {
     MutexLock lock(mutex_);
@@ -206,7 +207,10 @@ void Ingest::Acknowledge() {
     }
     stream.acknowledged = number;
   }
-  for (const std::shared_ptr<IngestPeer>& peer : ended_) peer->OnEnded();
+  for (const auto& [peer, key] : ended_) {
+    if (key) peer->OnCommitted(writer_->CommittedNumber(*key));
+    peer->OnEnded();
+  }
   ended_.clear();
 }
 

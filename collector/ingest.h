@@ -17,8 +17,10 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "collector/store/incident_writer.h"
@@ -104,7 +106,8 @@ class Ingest {
   // Of the writer thread:
   std::map<StreamKey, Stream> streams_;
   std::deque<IngestItem> work_;
-  std::vector<std::shared_ptr<IngestPeer>> ended_;  // told after the next commit
+  // Told after the next commit; with a key, its stream's last acknowledgement before.
+  std::vector<std::pair<std::shared_ptr<IngestPeer>, std::optional<StreamKey>>> ended_;
   bool commit_now_ = false;
   bool failing_ = false;
   int64_t last_commit_mono_ns_ = 0;

@@ -10,8 +10,8 @@
 #include <string>
 #include <vector>
 
-#include "collector/clocks.h"
 #include "collector/server.h"
+#include "proto/clocks.h"
 
 namespace ringside {
 namespace {
@@ -81,7 +81,7 @@ int main(int argc, char** argv) {
     return kExitUsage;
   }
   SilenceLibraries();
-  options.clock = ReadCollectorClocks;
+  options.clock = ReadClocks;
   options.log = Say;
   return Run(options);
 }

@@ -53,7 +53,7 @@ absl::StatusOr<std::unique_ptr<IncidentWriter>> NewIncident(const std::string& s
   const std::string stem = fmt::format("{}/{:%Y%m%dT%H%M%SZ}", store, fmt::gmtime(seconds));
   std::string path = stem + ".rsi";
   for (int copy = 2; fs::exists(path) && copy < kNamesMax; ++copy) {
-    path = fmt::format("{}-{}.rsi", stem, copy);
+    path = fmt::format("{}_{}.rsi", stem, copy);
   }
   return IncidentWriter::Create(path, name);
 }

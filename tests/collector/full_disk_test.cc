@@ -13,7 +13,7 @@
 #include <thread>
 
 #include "agent/grpc_sink.h"
-#include "collector/clocks.h"
+#include "proto/clocks.h"
 #include "collector/server.h"
 #include "proto/sync.h"
 #include "tests/collector/scratch.h"
@@ -34,7 +34,7 @@ TEST(FullDiskTest, AgentsKeepTheirRecordsUntilThereIsRoom) {
   options.listen = "127.0.0.1:0";
   options.store = scratch / "store";
   options.name = "collector1";
-  options.clock = ReadCollectorClocks;
+  options.clock = ReadClocks;
   options.log = [&](const std::string& line) {
     MutexLock lock(mutex);
     log.push_back(line);
@@ -43,7 +43,7 @@ TEST(FullDiskTest, AgentsKeepTheirRecordsUntilThereIsRoom) {
   ASSERT_TRUE(server.ok()) << server.status();
   GrpcSinkOptions sink_options;
   sink_options.address = (*server)->address();
-  sink_options.clock = ReadCollectorClocks;
+  sink_options.clock = ReadClocks;
   auto sink = GrpcSink::Create(sink_options);
   ASSERT_TRUE(sink.ok());
   ASSERT_TRUE((*sink)->Put({1, MakeHello("vm1")}).ok());

@@ -12,7 +12,7 @@
 #include <thread>
 
 #include "agent/grpc_sink.h"
-#include "collector/clocks.h"
+#include "proto/clocks.h"
 #include "tests/collector/scratch.h"
 #include "tests/proto/random.h"
 
@@ -44,7 +44,7 @@ TEST(KillTest, NothingIsLostAndNothingTwice) {
   const Scratch scratch;
   GrpcSinkOptions options;
   options.address = "unix:" + (scratch / "socket");
-  options.clock = ReadCollectorClocks;
+  options.clock = ReadClocks;
   options.backoff_ms_min = 10;
   options.backoff_ms_max = 100;
   const std::string names[] = {"vm1", "vm2", "host1"};

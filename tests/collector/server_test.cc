@@ -11,7 +11,7 @@
 #include <thread>
 
 #include "agent/grpc_sink.h"
-#include "collector/clocks.h"
+#include "proto/clocks.h"
 #include "proto/sync.h"
 #include "tests/collector/raw_agent.h"
 #include "tests/collector/scratch.h"
@@ -39,7 +39,7 @@ class ServerTest : public testing::Test {
     options.store = scratch_ / "store";
     options.name = "collector1";
     options.detail = detail_;
-    options.clock = ReadCollectorClocks;
+    options.clock = ReadClocks;
     options.log = [this](const std::string& line) {
       MutexLock lock(mutex_);
       log_.push_back(line);
@@ -51,7 +51,7 @@ class ServerTest : public testing::Test {
   std::unique_ptr<GrpcSink> NewSink() {
     GrpcSinkOptions options;
     options.address = address_;
-    options.clock = ReadCollectorClocks;
+    options.clock = ReadClocks;
     options.backoff_ms_min = 10;
     options.backoff_ms_max = 100;
     auto sink = GrpcSink::Create(options);
@@ -262,7 +262,7 @@ TEST_F(ServerTest, LiarsAreRefusedAndOthersGoOn) {
 TEST_F(ServerTest, AddressesThatAreNotTaken) {
   CollectorOptions options;
   options.store = scratch_ / "store";
-  options.clock = ReadCollectorClocks;
+  options.clock = ReadClocks;
   options.log = [](const std::string&) {};
   for (const char* address : {"0.0.0.0:0", "192.0.2.1:7700", "[::]:0", "collector.example:7700"}) {
     options.listen = address;
@@ -271,7 +271,7 @@ TEST_F(ServerTest, AddressesThatAreNotTaken) {
     EXPECT_THAT(Message(status), HasSubstr("add --insecure"));
     GrpcSinkOptions sink;
     sink.address = address;
-    sink.clock = ReadCollectorClocks;
+    sink.clock = ReadClocks;
     EXPECT_EQ(GrpcSink::Create(sink).status().code(), absl::StatusCode::kInvalidArgument);
   }
   for (const char* address : {"", "7700", "host:", ":7700", "::1:7700", "host:x", "unix:"}) {
@@ -289,7 +289,7 @@ TEST_F(ServerTest, APortThatIsTaken) {
   CollectorOptions options;
   options.listen = server->address();
   options.store = scratch_ / "other";
-  options.clock = ReadCollectorClocks;
+  options.clock = ReadClocks;
   options.log = [](const std::string&) {};
   const absl::Status taken = CollectorServer::Start(options).status();
   EXPECT_EQ(taken.code(), absl::StatusCode::kUnavailable);
@@ -302,7 +302,7 @@ TEST_F(ServerTest, ASocketThatIsTakenAndOneThatIsLeftOver) {
   CollectorOptions options;
   options.listen = address_;
   options.store = scratch_ / "other";
-  options.clock = ReadCollectorClocks;
+  options.clock = ReadClocks;
   options.log = [](const std::string&) {};
   EXPECT_EQ(CollectorServer::Start(options).status().code(), absl::StatusCode::kUnavailable);
   std::filesystem::create_hard_link(scratch_ / "socket", scratch_ / "x");
