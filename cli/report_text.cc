@@ -207,9 +207,14 @@ std::string HeadlineText(const std::string& path, const Ledger& ledger, const Pa
   std::vector<std::string> segments = {
       Printable(path), fmt::format("{} ({})", LocalRange(window.from_ns, window.to_ns),
                                    DurationText(window.to_ns - window.from_ns))};
+  // Host to guest, as in the table below it.
+  std::vector<NodeView> nodes = ledger.nodes;
+  std::stable_partition(nodes.begin(), nodes.end(), [](const NodeView& node) {
+    return node.roles.find("host") != std::string::npos;
+  });
   uint64_t lost = 0;
   std::set<std::string> said;  // an agent that started twice is one node with two streams
-  for (const NodeView& node : ledger.nodes) {
+  for (const NodeView& node : nodes) {
     lost += node.lost;
     if (!said.insert(node.name).second) continue;
     bool alias = !node.alias.empty() && node.alias != node.name;

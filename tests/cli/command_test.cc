@@ -64,6 +64,7 @@ TEST_F(CommandTest, WrongUsageIsOneLineAndTwo) {
   ExpectFailure(RunRingside({"record", "--role", "boss"}), 2, "none of auto, host, guest");
   ExpectFailure(RunRingside({"record", "--collector", "x:1"}), 2, "beyond this machine");
   ExpectFailure(RunRingside({"record", "--collector", "nonsense"}), 2, "--collector");
+  ExpectFailure(RunRingside({"record", "--interval", "1ms"}), 2, "--interval: must be 10ms");
   ExpectFailure(RunRingside({"record", "--insecure"}), 2, "--insecure is about --collector");
 }
 

@@ -70,9 +70,10 @@ TEST(ReportTextTest, HeadlineNamesWhatTheNumbersRestOn) {
                    .to_ns = 1'795'176'133'000'000'000,
                    .bound_ns = 800,
                    .clock = "host1 realtime"};
-  ledger.nodes = {{.name = "host1", .kernel = "6.1.0", .rungs = "fentry", .lost = 2},
-                  {.name = "localhost", .alias = "vm1", .kernel = "5.10.0", .rungs = "tracepoint"},
-                  {.name = "localhost", .alias = "vm1", .kernel = "5.10.0", .rungs = "tracepoint"}};
+  ledger.nodes = {
+      {.name = "localhost", .alias = "vm1", .kernel = "5.10.0", .rungs = "tracepoint"},
+      {.name = "localhost", .alias = "vm1", .kernel = "5.10.0", .rungs = "tracepoint"},
+      {.name = "host1", .kernel = "6.1.0", .roles = "host", .rungs = "fentry", .lost = 2}};
   EXPECT_EQ(HeadlineText("slow.rsi", ledger, {.width = 0}),
             "slow.rsi    2026-11-20 12:02:11 to 12:02:13 UTC (2.0 s)    host1 6.1.0 fentry    "
             "localhost (vm1) 5.10.0 tracepoint    clocks +-800 ns (host1 realtime)    lost 2\n");
