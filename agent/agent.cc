@@ -7,11 +7,11 @@
 #include <ctime>
 
 #include "agent/bpf_config.h"
-#include "agent/clocks.h"
 #include "agent/guest_probe.h"
 #include "agent/host_probe.h"
 #include "agent/identity.h"
 #include "proto/chunk.h"
+#include "proto/clocks.h"
 #include "proto/convert.h"
 
 namespace ringside {

@@ -7,8 +7,8 @@
 #include <iostream>
 
 #include "agent/agent.h"
-#include "agent/clocks.h"
 #include "agent/grpc_sink.h"
+#include "proto/clocks.h"
 
 namespace ringside {
 namespace {

@@ -7,7 +7,6 @@
 #include <optional>
 #include <system_error>
 
-#include "agent/clocks.h"
 #include "agent/grpc_sink.h"
 #include "cli/command.h"
 #include "cli/progress.h"
@@ -15,6 +14,7 @@
 #include "cli/tee_sink.h"
 #include "cli/terminal.h"
 #include "fmt/format.h"
+#include "proto/clocks.h"
 
 namespace ringside {
 namespace {

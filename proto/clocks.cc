@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "agent/clocks.h"
+#include "proto/clocks.h"
 
 #include <ctime>
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reads a node's four clocks as close together as user space can.
-#ifndef RINGSIDE_AGENT_CLOCKS_H_
-#define RINGSIDE_AGENT_CLOCKS_H_
+// Reads a node's four clocks as close together as user space can: for agents and collectors, who
+// put them into records.
+#ifndef RINGSIDE_PROTO_CLOCKS_H_
+#define RINGSIDE_PROTO_CLOCKS_H_
 
 #include "correlate/records.h"
 
@@ -15,4 +16,4 @@ int64_t MonotonicNs();
 
 }  // namespace ringside
 
-#endif  // RINGSIDE_AGENT_CLOCKS_H_
+#endif  // RINGSIDE_PROTO_CLOCKS_H_
