@@ -33,6 +33,16 @@ ProbeOptions ProbeOptionsFrom(const AgentOptions& options) {
   return result;
 }
 
+// PERMISSION_DENIED if this process may not load programs at all: then nothing is known of hooks.
+absl::Status DeniedBy(const std::vector<HookInfo>& hooks) {
+  for (const HookInfo& hook : hooks) {
+    if (hook.reason.find("needs root") != std::string::npos) {
+      return absl::PermissionDeniedError(hook.reason);
+    }
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Agent>> Agent::Start(const AgentOptions& options, Sink* sink) {
@@ -61,12 +71,8 @@ absl::Status Agent::StartProbes() {
     if (auto host = HostProbe::Start(probe_options, &hooks_, &registry_))
       probes_.push_back(std::move(host));
   }
-  const std::vector<HookInfo>& hooks = hooks_.hooks();
-  const auto denied = std::find_if(hooks.begin(), hooks.end(), [](const HookInfo& hook) {
-    return hook.reason.find("needs root") != std::string::npos;
-  });
-  if (options_.use_bpf && denied != hooks.end()) {
-    return absl::PermissionDeniedError(denied->reason);
+  if (options_.use_bpf) {
+    if (absl::Status status = DeniedBy(hooks_.hooks()); !status.ok()) return status;
   }
   if (probes_.empty()) {
     return absl::UnavailableError(
@@ -223,15 +229,12 @@ absl::StatusOr<std::vector<HookInfo>> ProbeHooks(const AgentOptions& options) {
   HookTable hooks;
   QueueRegistry registry;
   const uint32_t roles = options.roles == 0 ? kRoleGuest | kRoleHost : options.roles;
-  if (geteuid() != 0) {
-    return absl::PermissionDeniedError(
-        "looking for hooks needs root (or CAP_BPF, CAP_PERFMON and CAP_SYS_RESOURCE)");
-  }
   const ProbeOptions probe_options = ProbeOptionsFrom(options);
   if (roles & kRoleGuest) {
     GuestProbe::Start(probe_options, &hooks, &registry);
   }
   if (roles & kRoleHost) HostProbe::Start(probe_options, &hooks, &registry);
+  if (absl::Status status = DeniedBy(hooks.hooks()); !status.ok()) return status;
   return hooks.hooks();
 }
 

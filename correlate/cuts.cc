@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "bpf/position.h"
+#include "correlate/interval.h"
 
 namespace ringside {
 namespace {
@@ -12,12 +13,24 @@ constexpr int64_t kTurn = 65536;
 
 using Counts = std::map<std::pair<Count, HookId>, uint64_t>;
 
+// A mark of one update passes few multiples; more is a broken or lying recording, and would be a
+// long loop.
+constexpr uint64_t kMultiplesMax = 4096;
+
+bool Believable(const Mark& mark) {
+  const uint64_t most = uint64_t{1} << 15;  // the widest spacing
+  return mark.pos <= kValueMax && mark.prev < mark.pos &&
+         mark.pos - mark.prev <= kMultiplesMax * most &&
+         std::all_of(mark.counts.begin(), mark.counts.end(),
+                     [](const MarkCount& count) { return count.value <= kValueMax; });
+}
+
 // Marks of one queue and domain, by position.
 std::vector<const Mark*> MarksOf(const LocalQueue& queue, Domain domain, int64_t from_ns,
                                  int64_t to_ns) {
   std::vector<const Mark*> marks;
   for (const Mark& mark : queue.node->stream->marks) {
-    if (mark.queue != queue.info.id || mark.domain != domain) continue;
+    if (mark.queue != queue.info.id || mark.domain != domain || !Believable(mark)) continue;
     const AxisTime time = queue.node->axis.At(mark.mono_ns);
     if (time.hi_ns < from_ns || time.lo_ns > to_ns) continue;
     marks.push_back(&mark);
@@ -47,18 +60,21 @@ void FindMarks(const QueuePair& pair, int64_t from_ns, int64_t to_ns,
   const uint64_t step =
       uint64_t{1} << rs_mark_shift(std::max(pair.host->info.ring_size, pair.guest->info.ring_size));
   const int64_t shift = *pair.turn.turn * kTurn;
-  for (uint64_t at = (vhost.front()->prev / step + 1) * step; at <= vhost.back()->pos; at += step) {
-    const int64_t guest_at = static_cast<int64_t>(at) - shift;
-    if (guest_at < 0) continue;
-    const Mark* v = Covering(vhost, at);
-    const Mark* r = Covering(route, at);
-    const Mark* i = Covering(irq, static_cast<uint64_t>(guest_at));
-    if (v == nullptr || r == nullptr || i == nullptr) continue;
-    CommonCut cut{.pos = at, .mark = true, .epoch = r->epoch, .counts = {}};
-    Add(*v, &cut.counts);
-    Add(*r, &cut.counts);
-    Add(*i, &cut.counts);
-    cuts->emplace(at, std::move(cut));
+  for (const Mark* v : vhost) {
+    const uint64_t first = (v->prev / step + 1) * step;
+    const uint64_t end = std::min(v->pos, first + kMultiplesMax * step);
+    for (uint64_t at = first; at <= end; at += step) {
+      const int64_t guest_at = static_cast<int64_t>(at) - shift;
+      if (guest_at < 0) continue;
+      const Mark* r = Covering(route, at);
+      const Mark* i = Covering(irq, static_cast<uint64_t>(guest_at));
+      if (r == nullptr || i == nullptr) continue;
+      CommonCut cut{.pos = at, .mark = true, .epoch = r->epoch, .counts = {}};
+      Add(*v, &cut.counts);
+      Add(*r, &cut.counts);
+      Add(*i, &cut.counts);
+      cuts->emplace(at, std::move(cut));
+    }
   }
 }
 

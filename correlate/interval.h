@@ -9,6 +9,10 @@
 
 namespace ringside {
 
+// Larger counts and positions are not believed: at 1 G/s they would take 146 years. Sums and
+// differences of what is left cannot overflow.
+inline constexpr uint64_t kValueMax = uint64_t{1} << 62;
+
 struct Interval {
   int64_t lo = 0;
   std::optional<int64_t> hi = 0;

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "correlate/interval.h"
+
 namespace ringside {
 namespace {
 
@@ -25,9 +27,11 @@ StreamSeries::StreamSeries(const Stream& stream) : stream_(&stream) {
       after_hole_.push_back(i);
     }
     for (const Sample& sample : snapshot.samples) {
+      if (sample.hi > kValueMax || sample.lo > sample.hi) continue;
       counts_[{sample.queue, sample.count, sample.hook}].push_back({i, sample.lo, sample.hi});
     }
     for (const GaugeSample& gauge : snapshot.gauges) {
+      if (gauge.value > kValueMax) continue;
       gauges_[{gauge.queue, gauge.gauge}].push_back({i, gauge.value});
     }
     for (const HookSample& hook : snapshot.hooks) hooks_[hook.hook].push_back({i, hook});

@@ -271,6 +271,7 @@ absl::StatusOr<std::vector<ChunkQueue>> IndexChunk(const EventChunk& chunk) {
     last->pos_max = std::max(last->pos_max, event.pos);
   }
   std::vector<ChunkQueue> out;
+  out.reserve(queues.size());
   for (const auto& [key, queue] : queues) out.push_back(queue);
   return out;
 }

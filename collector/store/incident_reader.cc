@@ -163,7 +163,7 @@ absl::Status WriteMerged(const Sources& sources, IncidentWriter& writer) {
   for (const std::vector<StreamPart>& parts : StreamsOf(sources)) {
     const StreamKey& key = parts.front().stream.key;
     if (absl::Status status = writer.Continue(key, BaseNumber(parts)); !status.ok()) return status;
-    const absl::Status status = ForEachRecord(parts, {}, [&](NumberedRecord record) {
+    absl::Status status = ForEachRecord(parts, {}, [&](NumberedRecord record) {
       absl::Status put = writer.Append(key, record);
       if (!absl::IsResourceExhausted(put)) return put;
       put = writer.Commit({});
@@ -178,7 +178,7 @@ absl::Status Merge(const Sources& sources, const std::string& output) {
   absl::StatusOr<std::unique_ptr<IncidentWriter>> writer =
       IncidentWriter::Create(output, sources.front()->about().recorder);
   if (!writer.ok()) return writer.status();
-  const absl::Status status = WriteMerged(sources, **writer);
+  absl::Status status = WriteMerged(sources, **writer);
   if (status.ok()) return status;
   writer->reset();
   for (const char* suffix : {"", "-wal", "-shm"}) unlink((output + suffix).c_str());
@@ -201,7 +201,7 @@ absl::StatusOr<Recording> ReadIncident(const std::string& path) {
     Stream stream;
     stream.hello.key = parts.front().stream.key;
     StreamBuilder builder(stream, BaseNumber(parts));
-    const absl::Status status = ForEachRecord(parts, options, [&](NumberedRecord record) {
+    absl::Status status = ForEachRecord(parts, options, [&](NumberedRecord record) {
       builder.Add(std::move(record));
       return absl::OkStatus();
     });

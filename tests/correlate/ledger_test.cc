@@ -246,6 +246,22 @@ TEST(LedgerTest, CutOffAgentAndRecorderAreSaid) {
   EXPECT_NE(ledger.warnings[0].find("vm1: the agent was cut off"), std::string::npos);
 }
 
+TEST(LedgerTest, AbsurdNumbersAreNotBelievedAndEnd) {
+  PathTruth truth;
+  Recording recording = ModelPath({.seed = 15}, &truth);
+  for (Stream& stream : recording.streams) {
+    stream.marks[3].pos = UINT64_MAX;
+    stream.marks[5].pos = uint64_t{1} << 61;
+    stream.marks[7].counts[0].value = UINT64_MAX;
+    stream.snapshots[2].gauges[0].value = uint64_t{1} << 63;
+    stream.snapshots[2].samples[0].lo = INT64_MAX;
+    stream.snapshots[2].samples[0].hi = INT64_MAX;
+  }
+  const Ledger ledger = MakeLedger(recording, {});
+  SCOPED_TRACE(Explain(Only(ledger)));
+  EXPECT_NE(Only(ledger).verdict, Verdict::kViolated);
+}
+
 TEST(LedgerTest, EmptyRecordingGivesAnEmptyLedger) {
   const Ledger ledger = MakeLedger({}, {});
   EXPECT_TRUE(ledger.queues.empty());
