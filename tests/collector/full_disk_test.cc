@@ -13,8 +13,8 @@
 #include <thread>
 
 #include "agent/grpc_sink.h"
-#include "proto/clocks.h"
 #include "collector/server.h"
+#include "proto/clocks.h"
 #include "proto/sync.h"
 #include "tests/collector/scratch.h"
 
