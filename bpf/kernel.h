@@ -129,7 +129,6 @@ struct vhost_virtqueue {
 } FRAGMENT;
 struct vhost_virtqueue___plain_ctx { struct eventfd_ctx *call_ctx; } FRAGMENT; /* 4.19 */
 struct kvm { struct mm_struct *mm; int userspace_pid; } FRAGMENT;
-struct kvm_msi_fields { u32 address_lo; u32 address_hi; u32 data; };
 /* `msi` sits in an anonymous union with an anonymous struct type: CO-RE reaches its members. */
 struct kvm_kernel_irq_routing_entry {
   u32 gsi;
