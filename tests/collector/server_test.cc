@@ -233,6 +233,7 @@ TEST_F(ServerTest, LiarsAreRefusedAndOthersGoOn) {
   std::unique_ptr<CollectorServer> server = StartServer();
   std::unique_ptr<GrpcSink> sink = NewSink();
   ASSERT_TRUE(sink->Put({1, MakeHello("vm1")}).ok());
+  ASSERT_TRUE(sink->Flush(20'000).ok());  // the first stream of the file
   {
     RawAgent liar(address_);
     liar.Say({1, LogLine{}});
