@@ -11,8 +11,7 @@
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace ringside;  // NOLINT: this function only
-  static const auto* const silencer = new google::protobuf::LogSilencer;
-  static_cast<void>(silencer);
+  static const google::protobuf::LogSilencer silencer;
   v1::FromAgent hello;
   v1::FromAgent message;
   if (!EncodeRecord({1, MakeHello("vm1")}, &hello).ok()) std::abort();
