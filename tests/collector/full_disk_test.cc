@@ -25,7 +25,7 @@ using ::testing::HasSubstr;
 
 TEST(FullDiskTest, AgentsKeepTheirRecordsUntilThereIsRoom) {
   const Scratch scratch;
-  const std::string disk = scratch.path();
+  const std::string& disk = scratch.path();
   ASSERT_EQ(mount("tmpfs", disk.c_str(), "tmpfs", 0, "size=16m"), 0);
   std::ofstream(scratch / "ballast") << std::string(14 << 20, 'x');
   Mutex mutex;

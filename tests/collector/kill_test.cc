@@ -2,12 +2,12 @@
 // A collector that is killed again and again under agents that go on: nothing that was acknowledged
 // is missing, and nothing is there twice. argv[1] is the collector's program.
 #include <gtest/gtest.h>
-#include <signal.h>
 #include <spawn.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <chrono>
+#include <csignal>
 #include <filesystem>
 #include <thread>
 

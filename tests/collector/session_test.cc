@@ -87,7 +87,7 @@ class SessionTest : public testing::Test {
     context_.ingest = ingest_.get();
     session_ = Session::Start(context_, &stream_, [](Session*) {});
   }
-  ~SessionTest() override {
+  void TearDown() override {
     ingest_->Stop().IgnoreError();
     session_->Close();
     stream_.Drain(*session_);

@@ -62,7 +62,7 @@ void WriteClosed(const std::string& path, int lines = 1) {
 
 // The status of reading, whose message is one line that names the file.
 absl::Status Refusal(const std::string& path) {
-  const absl::Status status = ReadIncident(path).status();
+  absl::Status status = ReadIncident(path).status();
   EXPECT_EQ(Message(status).find('\n'), std::string::npos);
   EXPECT_THAT(Message(status), HasSubstr(path));
   return status;
@@ -174,7 +174,7 @@ TEST(StoreStateTest, NoSuchFile) {
 
 TEST(StoreStateTest, NotAnIncident) {
   const Scratch scratch;
-  std::ofstream(scratch / "empty.rsi");
+  std::ofstream(scratch / "empty.rsi").flush();
   std::ofstream(scratch / "text.rsi") << "GET / HTTP/1.1\r\n" << std::string(4000, 'x');
   std::ofstream(scratch / "short.rsi") << "SQLi";
   for (const char* name : {"empty.rsi", "text.rsi"}) {

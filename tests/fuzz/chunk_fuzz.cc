@@ -24,8 +24,8 @@ namespace ringside {
 
 std::vector<std::string> FuzzSeeds() {
   Random random(1);
-  std::vector<std::string> seeds;
-  for (int i = 0; i < 20; ++i) seeds.push_back(RandomChunk(random).data);
+  std::vector<std::string> seeds(20);
+  for (std::string& seed : seeds) seed = RandomChunk(random).data;
   return seeds;
 }
 

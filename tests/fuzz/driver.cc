@@ -21,7 +21,16 @@ void Run(const std::string& input) {
   LLVMFuzzerTestOneInput(reinterpret_cast<const uint8_t*>(input.data()), input.size());
 }
 
+// Inputs made of pages are only looked into while every page is in its place.
+constexpr size_t kPagedBytes = size_t{1} << 16;
+
 void Change(std::string& input, Random& random) {
+  if (input.size() >= kPagedBytes && !random.OneIn(10)) {
+    for (uint64_t changes = 1 + random.UpTo(40); changes > 0; --changes) {
+      input[random.UpTo(input.size() - 1)] = static_cast<char>(random.Number(255));
+    }
+    return;
+  }
   for (uint64_t changes = 1 + random.UpTo(6); changes > 0; --changes) {
     const size_t at = input.empty() ? 0 : random.UpTo(input.size() - 1);
     switch (random.UpTo(5)) {
