@@ -43,9 +43,9 @@ struct rs_config {
   rs_u64 fn_virtnet_poll_tx;
   rs_u64 fn_irqfd_wakeup;
   rs_u64 fn_vhost_poll_wakeup;
-  rs_u32 napi_busy_bit;     /* bit number of NAPI_STATE_IN_BUSY_POLL in napi_struct.state */
-  rs_u32 napi_thread_bit;   /* likewise NAPI_STATE_SCHED_THREADED; 32 where absent */
-  rs_u32 cpus;              /* rows of per-CPU tables */
+  rs_u32 napi_busy_bit;   /* bit number of NAPI_STATE_IN_BUSY_POLL in napi_struct.state */
+  rs_u32 napi_thread_bit; /* likewise NAPI_STATE_SCHED_THREADED; 32 where absent */
+  rs_u32 cpus;            /* rows of per-CPU tables */
   rs_u32 pad;
 };
 
