@@ -66,6 +66,8 @@ const char* QueueKindName(QueueKind kind) {
     case QueueKind::kGuest: return "guest";
     case QueueKind::kHost: return "host";
     case QueueKind::kRoute: return "route";
+    case QueueKind::kCpu: return "cpu";
+    case QueueKind::kVcpu: return "vcpu";
   }
   return "unknown";
 }

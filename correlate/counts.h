@@ -25,7 +25,9 @@ namespace ringside {
   X(kVhostUnwired, "vhost.unwired", "batches with no eventfd to signal")                          \
   X(kVhostMasked, "vhost.masked", "of those signalled, into a notifier without irqfd")            \
   X(kVhostUnwoken, "vhost.unwoken", "of those signalled, an irqfd waited and was not woken")      \
+  X(kVhostEmpty, "vhost.empty", "of those signalled, without a change of the used index")         \
   X(kEventfdWritten, "eventfd.written", "writes to the eventfd from user space")                  \
+  X(kEventfdVmm, "eventfd.vmm", "of those written, by the VMM itself (unmasking)")                \
   X(kEventfdOther, "eventfd.other", "signals of the eventfd by kernel code other than its queue") \
   X(kIrqfdWoken, "irqfd.woken", "wake-ups of the irqfd")                                          \
   X(kKvmInjected, "kvm.injected", "messages that at least one vCPU's APIC accepted")              \
@@ -43,7 +45,13 @@ namespace ringside {
   X(kGuestNapiThread, "guest.napi.thread", "polls by a NAPI thread")                              \
   X(kGuestNapiNetpoll, "guest.napi.netpoll", "polls by netpoll (budget 0)")                       \
   X(kGuestUsed, "guest.used", "used entries the guest consumed (advance of its last_used_idx)")   \
-  X(kGuestPackets, "guest.packets", "packets (rx) or completions (tx) its polls returned")
+  X(kGuestPackets, "guest.packets", "packets (rx) or completions (tx) its polls returned")        \
+  X(kGuestPacketsBusy, "guest.packets.busy", "of those, by busy polls")                           \
+  X(kGuestWindows, "guest.windows", "times the spurious rule's count reached 100,000")            \
+  X(kSoftnetProcessed, "softnet.processed", "packets of all CPUs' net_rx_action")                 \
+  X(kSoftnetSqueezed, "softnet.squeezed", "times net_rx_action ran out of budget or time")        \
+  X(kVcpuRunUs, "vcpu.run_us", "time the vCPU's thread ran")                                      \
+  X(kVcpuDelayUs, "vcpu.delay_us", "time it was runnable and waited for a CPU")
 
 enum class Count : uint16_t {
 #define X(id, name, text) id,
@@ -74,8 +82,19 @@ std::optional<Count> CountByName(std::string_view name);
   X(kNumFree, "ring.num_free", "guest: free descriptors")                                      \
   X(kBackend, "vhost.backend", "host: 1 if the queue has a backend socket")                    \
   X(kTunFull, "tun.full", "host: 1 if the tap queue's ring is full")                           \
+  X(kTunRing, "tun.ring", "host: packets waiting in the tap queue's ring")                     \
+  X(kTunRingSize, "tun.ring_size", "host: packets that ring can hold")                         \
   X(kEpoch, "route.epoch", "host: times the interrupt's message has changed")                  \
-  X(kJumps, "vhost.jumps", "host: times the used index changed outside of vhost's batches")
+  X(kJumps, "vhost.jumps", "host: times the used index changed outside of vhost's batches")    \
+  X(kMsixMasked, "msix.masked", "guest: 1 if the vector is masked in its table")               \
+  X(kIrqCount, "irq.count", "guest: the kernel's irq_count (/proc/irq/N/spurious)")            \
+  X(kIrqUnhandled, "irq.unhandled", "guest: the kernel's irqs_unhandled (same file)")          \
+  X(kIrqUnhandledLo, "irq.unhandled_lo", "guest: the same followed per interrupt, at least")   \
+  X(kIrqUnhandledHi, "irq.unhandled_hi", "guest: the same followed per interrupt, at most")    \
+  X(kIrqPeakLo, "irq.peak_lo", "guest: most unhandled at the end of a window, at least")       \
+  X(kIrqPeakHi, "irq.peak_hi", "guest: most unhandled at the end of a window, at most")        \
+  X(kIrqDisabled, "irq.disabled", "guest: 1 if the kernel has switched the interrupt off")     \
+  X(kVmRunning, "vm.running", "host: 1 if the VM's vCPUs may run, 0 while it is stopped")
 
 enum class Gauge : uint16_t {
 #define X(id, name, text) id,

@@ -65,7 +65,10 @@ struct Hello {
   friend bool operator==(const Hello&, const Hello&) = default;
 };
 
-enum class QueueKind : uint16_t { kGuest, kHost, kRoute };
+// kCpu and kVcpu are no queues: their counts (softnet.*, vcpu.*) belong to a node or to a VM, and
+// travel as counts of a queue would. kCpu: device "cpu", queue "softnet". kVcpu: device as the VM's
+// queues' vm_id says, queue "vcpu0".
+enum class QueueKind : uint16_t { kGuest, kHost, kRoute, kCpu, kVcpu };
 
 struct MsiMessage {
   uint64_t address = 0;

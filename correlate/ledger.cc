@@ -138,7 +138,10 @@ Ledger MakeLedger(const Recording& recording, const LedgerOptions& options) {
   for (const NodeStream& node : nodes) {
     ledger.nodes.push_back(ViewOf(node));
     WarnAbout(node, recording.closed, &ledger.warnings);
-    for (LocalQueue& queue : ListQueues(node)) queues.push_back(std::move(queue));
+    for (LocalQueue& queue : ListQueues(node)) {
+      const QueueKind kind = queue.info.kind;
+      if (kind != QueueKind::kCpu && kind != QueueKind::kVcpu) queues.push_back(std::move(queue));
+    }
   }
   if (!recording.closed) {
     ledger.warnings.push_back("the recorder did not end this file: it still records or was killed");

@@ -14,7 +14,9 @@
 namespace ringside {
 namespace {
 
-bool IsGuestCount(Count count) { return count >= Count::kGuestIrq; }
+bool IsGuestCount(Count count) {
+  return count >= Count::kGuestIrq && count <= Count::kGuestWindows;
+}
 
 class Maker {
  public:

@@ -39,6 +39,17 @@ struct GaugeSample {
   friend bool operator==(const GaugeSample&, const GaugeSample&) = default;
 };
 
+// How a cumulative count divides: by process, by reason, by call path. `label` is `what=who`, e.g.
+// "process=rx-worker (812)", "reason=FULL_RING". The parts need not add up to the count: tables of
+// labels are bounded, and what found no room is in the count alone.
+struct Part {
+  QueueId queue{};
+  Count count{};
+  std::string label;
+  uint64_t value = 0;
+  friend bool operator==(const Part&, const Part&) = default;
+};
+
 // What a hook has seen and lost so far. `misses` absent: this kernel does not tell.
 struct HookSample {
   HookId hook{};
@@ -62,6 +73,7 @@ struct Snapshot {
   std::vector<Sample> samples;
   std::vector<GaugeSample> gauges;
   std::vector<HookSample> hooks;
+  std::vector<Part> parts;
   friend bool operator==(const Snapshot&, const Snapshot&) = default;
 };
 

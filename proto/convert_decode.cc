@@ -124,7 +124,7 @@ class RecordReader {
     queue.id = Queue(in.id());
     queue.generation = in.generation();
     queue.mono_ns = Time(in.mono_ns());
-    queue.kind = Enum(in.kind(), QueueKind::kRoute, "queue kind");
+    queue.kind = Enum(in.kind(), QueueKind::kVcpu, "queue kind");
     queue.device = in.device();
     queue.queue = in.queue();
     queue.irq_name = in.irq_name();

@@ -136,7 +136,7 @@ absl::StatusOr<Record> IncidentSource::LoadQueue(const SourceEntry& entry) {
   queue.id = QueueId{in.Small()};
   queue.generation = in.Small();
   queue.mono_ns = in.Time();
-  queue.kind = in.Enum(QueueKind::kRoute);
+  queue.kind = in.Enum(QueueKind::kVcpu);
   queue.device = in.Text();
   queue.queue = in.Text();
   queue.irq_name = in.Text();
