@@ -3,32 +3,13 @@
 
 #include <algorithm>
 #include <limits>
-#include <list>
-#include <map>
 
-#include "correlate/pairing.h"
+#include "correlate/joined.h"
 #include "correlate/queue_ledger.h"
 #include "correlate/window.h"
 
 namespace ringside {
 namespace {
-
-// Shown names, made unique per node: vm1, vm1~2.
-std::vector<std::string> UniqueNames(const Recording& recording) {
-  std::vector<std::string> names;
-  std::map<std::string, std::vector<std::pair<std::string, std::string>>> nodes;
-  for (const Stream& stream : recording.streams) {
-    const StreamKey& key = stream.hello.key;
-    auto& same = nodes[stream.hello.name];
-    const std::pair node(key.machine_id, key.boot_id);
-    auto known = std::find(same.begin(), same.end(), node);
-    if (known == same.end()) known = same.insert(same.end(), node);
-    const auto place = known - same.begin();
-    names.push_back(place == 0 ? stream.hello.name
-                               : stream.hello.name + "~" + std::to_string(place + 1));
-  }
-  return names;
-}
 
 NodeView ViewOf(const NodeStream& node) {
   const Hello& hello = node.stream->hello;
@@ -123,31 +104,20 @@ const CountCell* QueueLedger::Find(Count count) const {
   return cell == counts.end() ? nullptr : &*cell;
 }
 
-Ledger MakeLedger(const Recording& recording, const LedgerOptions& options) {
+Ledger MakeLedger(const Joined& joined, const LedgerOptions& options) {
   Ledger ledger;
-  const bool embedded = IsEmbedded(recording);
-  const std::vector<std::string> names = UniqueNames(recording);
-  std::list<NodeStream> nodes;  // a list: queues keep pointers to them
-  for (size_t i = 0; i < recording.streams.size(); ++i) {
-    const Stream& stream = recording.streams[i];
-    nodes.push_back({names[i], &stream, StreamSeries(stream), StreamAxis(stream, embedded)});
-  }
-  ledger.window = FindWindow(nodes, options);
+  const Recording& recording = joined.recording();
+  ledger.window = FindWindow(joined.nodes(), options);
   ledger.window.clock = recording.recorder + " realtime";
-  std::vector<LocalQueue> queues;
-  for (const NodeStream& node : nodes) {
+  for (const NodeStream& node : joined.nodes()) {
     ledger.nodes.push_back(ViewOf(node));
     WarnAbout(node, recording.closed, &ledger.warnings);
-    for (LocalQueue& queue : ListQueues(node)) {
-      const QueueKind kind = queue.info.kind;
-      if (kind != QueueKind::kCpu && kind != QueueKind::kVcpu) queues.push_back(std::move(queue));
-    }
   }
   if (!recording.closed) {
     ledger.warnings.push_back("the recorder did not end this file: it still records or was killed");
   }
   for (const RecorderGap& gap : recording.gaps) ledger.warnings.push_back(gap.what);
-  for (const QueuePair& pair : PairQueues(queues)) {
+  for (const QueuePair& pair : joined.pairs()) {
     QueueLedger queue = MakeQueueLedger(pair, ledger.window.from_ns, ledger.window.to_ns);
     if (pair.host != nullptr && pair.guest != nullptr) {
       for (NodeView& view : ledger.nodes) {
@@ -170,6 +140,10 @@ Ledger MakeLedger(const Recording& recording, const LedgerOptions& options) {
                      return rank(a) < rank(b);
                    });
   return ledger;
+}
+
+Ledger MakeLedger(const Recording& recording, const LedgerOptions& options) {
+  return MakeLedger(Joined(recording), options);
 }
 
 }  // namespace ringside

@@ -18,6 +18,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "correlate/recording.h"
@@ -69,7 +70,9 @@ struct Cut {
   int64_t difference_max = 0;
   uint32_t in_flight = 0;  // F
   uint32_t epochs = 1;     // pieces between changes of the interrupt's message
-  std::string why_not;     // why not by position, where it is not
+  // The stretches [from, to) of positions that the counts cover, one per epoch.
+  std::vector<std::pair<uint64_t, uint64_t>> pieces;
+  std::string why_not;  // why not by position, where it is not
 };
 
 struct QueueLedger {
@@ -117,8 +120,11 @@ struct LedgerOptions {
   std::string queue;  // only this one (either side's name); empty: all
 };
 
+class Joined;
+
 // Never fails: what cannot be known is said in the ledger.
 Ledger MakeLedger(const Recording& recording, const LedgerOptions& options);
+Ledger MakeLedger(const Joined& joined, const LedgerOptions& options);
 
 }  // namespace ringside
 

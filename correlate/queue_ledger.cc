@@ -173,6 +173,7 @@ void Maker::DescribeCut() {
   cut.from_pos = pieces_.front().first->pos;
   cut.to_pos = pieces_.back().last->pos;
   cut.epochs = static_cast<uint32_t>(pieces_.size());
+  for (const Piece& piece : pieces_) cut.pieces.push_back({piece.first->pos, piece.last->pos});
 }
 
 void Maker::AddCell(Count count, Interval interval, bool at_position) {

@@ -263,7 +263,7 @@ TEST(LedgerTest, AbsurdNumbersAreNotBelievedAndEnd) {
 }
 
 TEST(LedgerTest, EmptyRecordingGivesAnEmptyLedger) {
-  const Ledger ledger = MakeLedger({}, {});
+  const Ledger ledger = MakeLedger(Recording{}, {});
   EXPECT_TRUE(ledger.queues.empty());
   EXPECT_EQ(ledger.window.from_ns, 0);
 }
