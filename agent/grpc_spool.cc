@@ -17,6 +17,7 @@ constexpr size_t kThinnedShare = 8;  // rarely enough that its cost per record i
 auto KeyOf(const Sample& row) { return std::tuple(row.queue, row.count, row.hook); }
 auto KeyOf(const GaugeSample& row) { return std::tuple(row.queue, row.gauge); }
 auto KeyOf(const HookSample& row) { return row.hook; }
+auto KeyOf(const Part& row) { return std::tuple(row.queue, row.count, row.label); }
 
 // Rows of both; where both have one, the newer one's.
 template <typename Row>
@@ -40,6 +41,7 @@ Snapshot FoldSnapshot(const Snapshot& older, const Snapshot& newer) {
   folded.samples = Overlay(older.samples, newer.samples);
   folded.gauges = Overlay(older.gauges, newer.gauges);
   folded.hooks = Overlay(older.hooks, newer.hooks);
+  folded.parts = Overlay(older.parts, newer.parts);
   return folded;
 }
 

@@ -53,6 +53,7 @@ bool VmFilterSink::Keep(Record& record) {
   if (auto* snapshot = std::get_if<Snapshot>(&record)) {
     std::erase_if(snapshot->samples, [&](const Sample& sample) { return !Has(sample.queue); });
     std::erase_if(snapshot->gauges, [&](const GaugeSample& gauge) { return !Has(gauge.queue); });
+    std::erase_if(snapshot->parts, [&](const Part& part) { return !Has(part.queue); });
   }
   if (auto* marks = std::get_if<Marks>(&record)) {
     std::erase_if(marks->marks, [&](const Mark& mark) { return !Has(mark.queue); });

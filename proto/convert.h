@@ -39,6 +39,9 @@ inline constexpr size_t kNamesMax = 1024;    // counts or gauges an agent may kn
 inline constexpr size_t kHooksMax = 1024;    // per agent; today's have 20
 inline constexpr size_t kQueuesMax = 16384;  // per stream; an agent has 1,024 slots of each kind
 inline constexpr size_t kSamplesMax = size_t{1} << 17;  // per snapshot: 2,048 queues x 64 counts
+// Per snapshot; the ones beyond are left out, which parts allow for. With the longest labels they
+// take a quarter of a message, and 64 labels each for 64 queues are more than anybody reads.
+inline constexpr size_t kPartsMax = 4096;
 inline constexpr size_t kMarksMax = 8192;     // per message; the kernel's ring holds 4,600
 inline constexpr size_t kMarkCountsMax = 16;  // per mark; RS_MARK_COUNTS is 7
 inline constexpr uint64_t kCountMax = (uint64_t{1} << 63) - 1;  // counts, numbers and positions

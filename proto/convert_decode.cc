@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
 
+#include <string_view>
+#include <tuple>
+
 #include "absl/container/flat_hash_set.h"
 #include "proto/chunk.h"
 #include "proto/convert.h"
@@ -154,9 +157,11 @@ class RecordReader {
     Bound(static_cast<size_t>(in.samples_size()), kSamplesMax, "samples");
     Bound(static_cast<size_t>(in.gauges_size()), kSamplesMax, "gauges");
     Bound(static_cast<size_t>(in.hooks_size()), kHooksMax, "hooks");
+    Bound(static_cast<size_t>(in.parts_size()), kPartsMax, "parts");
     if (failed()) return snapshot;
     ReadSamples(in, snapshot);
     ReadGauges(in, snapshot);
+    ReadParts(in, snapshot);
     absl::flat_hash_set<uint32_t> seen;
     for (const v1::HookSample& row : in.hooks()) {
       HookSample& hook = snapshot.hooks.emplace_back();
@@ -203,6 +208,22 @@ class RecordReader {
         Fail("queue {} has a gauge twice in a snapshot", row.queue());
       }
       snapshot.gauges.push_back(GaugeSample{queue, *gauge, row.value()});
+    }
+  }
+
+  void ReadParts(const v1::Snapshot& in, Snapshot& snapshot) {
+    absl::flat_hash_set<std::tuple<uint32_t, uint32_t, std::string_view>> seen;
+    snapshot.parts.reserve(static_cast<size_t>(in.parts_size()));
+    for (const v1::Part& row : in.parts()) {
+      const QueueId queue = Queue(row.queue());
+      const uint64_t value = Large(row.value(), "part");
+      const std::optional<Count> count = Name(stream_.counts_, stream_.count_names_, row.count());
+      if (failed()) return;
+      if (!count) continue;
+      if (!seen.emplace(row.queue(), row.count(), row.label()).second) {
+        Fail("queue {} has a part twice in a snapshot", row.queue());
+      }
+      snapshot.parts.push_back(Part{queue, *count, row.label(), value});
     }
   }
 

@@ -91,6 +91,13 @@ void Encode(const Snapshot& snapshot, v1::FromAgent* message) {
     row->set_dropped(hook.dropped);
     if (hook.misses) row->set_misses(*hook.misses);
   }
+  for (const Part& part : snapshot.parts) {
+    v1::Part* row = out->add_parts();
+    row->set_queue(static_cast<uint32_t>(part.queue));
+    row->set_count(static_cast<uint32_t>(part.count));
+    row->set_label(part.label);
+    row->set_value(part.value);
+  }
 }
 
 void Encode(const Marks& marks, v1::FromAgent* message) {
@@ -153,8 +160,8 @@ void Encode(const ClockExchange&, v1::FromAgent*) {}  // refused before it gets 
 
 // Whether the record has texts that must be cleaned on a copy.
 bool HasTexts(const Record& record) {
-  return !std::holds_alternative<Snapshot>(record) && !std::holds_alternative<Marks>(record) &&
-         !std::holds_alternative<EventChunk>(record);
+  if (const auto* snapshot = std::get_if<Snapshot>(&record)) return !snapshot->parts.empty();
+  return !std::holds_alternative<Marks>(record) && !std::holds_alternative<EventChunk>(record);
 }
 
 }  // namespace

@@ -120,6 +120,13 @@ void AddBody(const Snapshot& snapshot, Hasher& h) {
                .Add(12, hook.misses ? *hook.misses + 1 : 0)
                .value();
   }
+  for (const Part& part : snapshot.parts) {
+    sum += Hasher(NameHash(part.count))
+               .Add(13, static_cast<uint32_t>(part.queue))
+               .Add(14, part.label)
+               .Add(15, part.value)
+               .value();
+  }
   h.Add(20, sum);
 }
 

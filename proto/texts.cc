@@ -1,7 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "proto/texts.h"
 
+#include <algorithm>
 #include <cstdint>
+#include <tuple>
+#include <utility>
+
+#include "absl/container/flat_hash_map.h"
 
 namespace ringside {
 namespace {
@@ -36,6 +41,26 @@ bool IsPlain(const std::string& text) {
   return true;
 }
 
+// Each queue's count has a label once.
+void TidyParts(std::vector<Part>& parts) {
+  absl::flat_hash_map<std::tuple<uint32_t, uint16_t, std::string>, size_t> places;
+  size_t kept = 0;
+  for (Part& part : parts) {
+    const auto [at, added] = places.try_emplace(
+        {static_cast<uint32_t>(part.queue), static_cast<uint16_t>(part.count), part.label}, kept);
+    if (!added) {
+      uint64_t& value = parts[at->second].value;
+      value = std::min(kCountMax, value + std::min(kCountMax, part.value));
+    } else if (kept == kPartsMax) {
+      places.erase(at);
+    } else {
+      if (&parts[kept] != &part) parts[kept] = std::move(part);
+      ++kept;
+    }
+  }
+  parts.resize(kept);
+}
+
 }  // namespace
 
 void CleanText(std::string& text, size_t max_bytes) {
@@ -59,6 +84,7 @@ void CleanText(std::string& text, size_t max_bytes) {
 void CleanTexts(Record& record) {
   ForEachText(record,
               [](std::string& text, size_t bytes_max, const char*) { CleanText(text, bytes_max); });
+  if (auto* snapshot = std::get_if<Snapshot>(&record)) TidyParts(snapshot->parts);
 }
 
 size_t ApproximateBytes(const Record& record) {
@@ -71,7 +97,8 @@ size_t ApproximateBytes(const Record& record) {
   } else if (const auto* snapshot = std::get_if<Snapshot>(&record)) {
     bytes += snapshot->samples.capacity() * sizeof(Sample) +
              snapshot->gauges.capacity() * sizeof(GaugeSample) +
-             snapshot->hooks.capacity() * sizeof(HookSample);
+             snapshot->hooks.capacity() * sizeof(HookSample) +
+             snapshot->parts.capacity() * sizeof(Part);
   } else if (const auto* marks = std::get_if<Marks>(&record)) {
     for (const Mark& mark : marks->marks) {
       bytes += sizeof(Mark) + mark.counts.capacity() * sizeof(MarkCount) + 16;

@@ -19,7 +19,8 @@ namespace ringside {
 // at the start of a character.
 void CleanText(std::string& text, size_t max_bytes);
 
-// CleanText on every text of the record.
+// CleanText on every text of the record. Parts whose labels become equal by it are added up, and
+// those beyond kPartsMax left out.
 void CleanTexts(Record& record);
 
 // Calls `visit(std::string& text, size_t bytes_max, const char* what)` for every text of a record.
@@ -73,7 +74,10 @@ void ForEachText(Bye& bye, const Visit& visit) {
 }
 
 template <typename Visit>
-void ForEachText(Snapshot&, const Visit&) {}
+void ForEachText(Snapshot& snapshot, const Visit& visit) {
+  for (Part& part : snapshot.parts) visit(part.label, kNameBytesMax, "part's label");
+}
+
 template <typename Visit>
 void ForEachText(Marks&, const Visit&) {}
 template <typename Visit>

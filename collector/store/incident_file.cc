@@ -47,6 +47,7 @@ struct Header {
   int64_t page_bytes = 0;
   int64_t pages = 0;  // 0: not known
   int64_t file_bytes = 0;
+  int32_t schema = 0;
 };
 
 uint32_t Big32(const std::array<uint8_t, kHeaderBytes>& header, size_t at) {
@@ -112,6 +113,7 @@ absl::StatusOr<Header> ReadHeader(Db& db, const std::string& path) {
   header.wal = bytes[18] == 2;
   header.page_bytes = bytes[16] << 8 | bytes[17];
   if (header.page_bytes == 1) header.page_bytes = 65536;
+  header.schema = static_cast<int32_t>(Big32(bytes, 60));
   if (Big32(bytes, 24) == Big32(bytes, 92)) header.pages = Big32(bytes, 28);
   return header;
 }
@@ -174,30 +176,39 @@ absl::StatusOr<IncidentFile> OpenCopy(const std::string& path) {
   return IncidentFile{*std::move(directory), *std::move(db)};
 }
 
-// Name and text of every table of this schema, as SQLite keeps them.
-const std::map<std::string, std::string>& ExpectedTables() {
+using Tables = std::map<std::string, std::string>;
+
+// Name and text of every table of a version's schema, as SQLite keeps them.
+Tables MakeTables(int32_t version) {
+  Tables tables;
+  absl::StatusOr<Db> db =
+      Db::Open(":memory:", "memory", SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE);
+  if (!db.ok() || !db->Exec(TablesSql(version)).ok()) return tables;
+  absl::StatusOr<Statement> select =
+      db->Prepare("SELECT name, sql FROM sqlite_schema WHERE type = 'table'");
+  while (select.ok() && select->Next().value_or(false)) {
+    tables.emplace(select->Text(0), select->Text(1));
+  }
+  return tables;
+}
+
+const Tables& ExpectedTables(int32_t version) {
   static const auto* const tables = [] {
-    auto* made = new std::map<std::string, std::string>;
-    absl::StatusOr<Db> db =
-        Db::Open(":memory:", "memory", SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE);
-    if (!db.ok() || !db->Exec(SchemaSql()).ok()) return made;
-    absl::StatusOr<Statement> select =
-        db->Prepare("SELECT name, sql FROM sqlite_schema WHERE type = 'table'");
-    while (select.ok() && select->Next().value_or(false)) {
-      made->emplace(select->Text(0), select->Text(1));
-    }
+    auto* made = new std::array<Tables, kSchemaVersion>;
+    for (int32_t i = 1; i <= kSchemaVersion; ++i)
+      made->at(static_cast<size_t>(i - 1)) = MakeTables(i);
     return made;
   }();
-  return *tables;
+  return tables->at(static_cast<size_t>(version - 1));
 }
 
 // A table that is not what this schema says could be a view, or a virtual table, of somebody's
 // making.
-absl::Status CheckTables(Db& db) {
+absl::Status CheckTables(Db& db, int32_t version) {
   absl::StatusOr<Statement> select =
       db.Prepare("SELECT type || sql FROM sqlite_schema WHERE name = ?1");
   if (!select.ok()) return select.status();
-  for (const auto& [name, sql] : ExpectedTables()) {
+  for (const auto& [name, sql] : ExpectedTables(version)) {
     const absl::StatusOr<bool> row = select->Bind(name).Next();
     if (!row.ok()) return row.status();
     if (!*row || select->Text(0) != "table" + sql) {
@@ -250,7 +261,8 @@ absl::StatusOr<IncidentFile> OpenIncidentFile(const std::string& path) {
   } else {
     return status;
   }
-  if (status = CheckTables(file.db); !status.ok()) return status;
+  if (status = CheckTables(file.db, header->schema); !status.ok()) return status;
+  if (status = file.db.Exec(TemporaryTablesSql(header->schema)); !status.ok()) return status;
   return file;
 }
 

@@ -74,6 +74,12 @@ absl::Status IncidentSource::ReadSeries() {
     queues_[(*queues)->Int(0)] = static_cast<uint32_t>((*queues)->Int(1));
   }
   if (!row.ok()) return row.status();
+  absl::StatusOr<Statement*> counts = Prepared("SELECT id, name FROM count_names");
+  if (!counts.ok()) return counts.status();
+  for (row = (*counts)->Bind().Next(); row.ok() && *row; row = (*counts)->Next()) {
+    counts_[(*counts)->Int(0)] = CountByName((*counts)->Text(1));
+  }
+  if (!row.ok()) return row.status();
   absl::StatusOr<Statement*> series = Prepared(
       "SELECT s.id, q.queue, c.name, s.hook FROM series s JOIN queues q ON q.id = s.queue"
       " JOIN count_names c ON c.id = s.count");

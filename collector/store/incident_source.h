@@ -74,6 +74,7 @@ class IncidentSource {
   absl::StatusOr<Record> LoadQueue(const SourceEntry& entry);
   absl::StatusOr<Record> LoadSnapshot(const SourceEntry& entry);
   absl::Status LoadSamples(int64_t snapshot_id, Snapshot& snapshot);
+  absl::Status LoadParts(int64_t snapshot_id, Snapshot& snapshot);
   absl::StatusOr<Record> LoadMarks(const SourceEntry& entry);
   absl::Status LoadMarkCounts(int64_t mark_id, Mark& mark);
   absl::StatusOr<Record> LoadChunk(const SourceEntry& entry);
@@ -92,7 +93,8 @@ class IncidentSource {
   std::unordered_map<const char*, Statement> statements_;
   std::vector<SourceStream> streams_;
   Recording about_;
-  std::unordered_map<int64_t, uint32_t> queues_;  // rows -> the stream's ids
+  std::unordered_map<int64_t, uint32_t> queues_;              // rows -> the stream's ids
+  std::unordered_map<int64_t, std::optional<Count>> counts_;  // the file's numbers -> ours
   std::unordered_map<int64_t, SeriesRow> series_;
   std::unordered_map<int64_t, SeriesRow> gauge_series_;
   uint64_t unknown_rows_ = 0;

@@ -47,6 +47,7 @@ int64_t RecordWriter::Body(StreamRow& stream, const PendingRecord&, const Snapsh
       begin.raw_ns, begin.real_ns, begin.counter, begin.width_ns, end.mono_ns, end.raw_ns,
       end.real_ns, end.counter, end.width_ns);
   WriteSamples(stream, id, snapshot);
+  WriteParts(stream, id, snapshot);
   for (const HookSample& hook : snapshot.hooks) {
     if (hook.misses) {
       Run("INSERT OR REPLACE INTO hook_samples VALUES(?1, ?2, ?3, ?4, ?5, ?6)", id, hook.hook,
@@ -82,6 +83,13 @@ void RecordWriter::WriteSamples(StreamRow& stream, int64_t snapshot_id, const Sn
     Run("INSERT OR REPLACE INTO gauges VALUES(?1, ?2, ?3)", snapshot_id, series, value);
   }
   size_ = static_cast<int64_t>(samples.size());
+}
+
+void RecordWriter::WriteParts(StreamRow& stream, int64_t snapshot_id, const Snapshot& snapshot) {
+  for (const Part& part : snapshot.parts) {
+    Run("INSERT OR REPLACE INTO part_values VALUES(?1, ?2, ?3, ?4, ?5)", snapshot_id,
+        FindQueue(stream, part.queue), part.count, FindLabel(part.label), part.value);
+  }
 }
 
 int64_t RecordWriter::Body(StreamRow& stream, const PendingRecord&, const Marks& marks) {

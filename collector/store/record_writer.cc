@@ -6,8 +6,13 @@
 #include <algorithm>
 #include <utility>
 
+#include "proto/convert.h"
+
 namespace ringside {
 namespace {
+
+// A full snapshot's worth of labels.
+constexpr size_t kLabelsKept = kPartsMax;
 
 // The node's own time that a record is about; 0 if it has none.
 int64_t MonoOf(const Record& record) {
@@ -174,6 +179,15 @@ int64_t RecordWriter::FindGaugeSeries(int64_t queue, Gauge gauge) {
     id = Select("SELECT id FROM gauge_series WHERE queue = ?1 AND gauge = ?2", queue, gauge);
   }
   if (id == 0) id = Run("INSERT INTO gauge_series VALUES(NULL, ?1, ?2)", queue, gauge);
+  return id;
+}
+
+int64_t RecordWriter::FindLabel(const std::string& label) {
+  // Processes come and go: what falls out is found again in the table.
+  if (labels_.size() >= kLabelsKept) labels_.clear();
+  int64_t& id = labels_[label];
+  if (id == 0) id = Select("SELECT id FROM labels WHERE text = ?1", label);
+  if (id == 0) id = Run("INSERT INTO labels VALUES(NULL, ?1)", label);
   return id;
 }
 

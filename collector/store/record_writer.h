@@ -69,6 +69,7 @@ class RecordWriter {
   int64_t FindGeneration(StreamRow& stream, QueueId id, uint32_t generation);
   int64_t FindSeries(int64_t queue, Count count, HookId hook);
   int64_t FindGaugeSeries(int64_t queue, Gauge gauge);
+  int64_t FindLabel(const std::string& label);
   void NoteHole(StreamRow& stream, const PendingRecord& pending);
 
   // Each writes its rows, sets size_ if there are several, and gives the id of the (first) row.
@@ -83,6 +84,7 @@ class RecordWriter {
   int64_t Body(StreamRow& stream, const PendingRecord& pending, const Gap& gap);
   int64_t Body(StreamRow& stream, const PendingRecord& pending, const Bye& bye);
   void WriteSamples(StreamRow& stream, int64_t snapshot_id, const Snapshot& snapshot);
+  void WriteParts(StreamRow& stream, int64_t snapshot_id, const Snapshot& snapshot);
 
   // The first failure is kept, and nothing is run after it. `sql` must be a literal: statements are
   // kept by its address.
@@ -116,6 +118,7 @@ class RecordWriter {
   std::map<const WriterStream*, StreamRow> streams_;
   std::map<std::pair<int64_t, uint32_t>, int64_t> series_;  // (queue, count and hook)
   std::map<std::pair<int64_t, uint32_t>, int64_t> gauge_series_;
+  std::unordered_map<std::string, int64_t> labels_;
 };
 
 }  // namespace ringside

@@ -85,6 +85,13 @@ CREATE TABLE finding_rows(id INTEGER PRIMARY KEY, cause TEXT, queue TEXT, root I
   caused_by TEXT, certainty TEXT, since_real_ns INTEGER, until_real_ns INTEGER, detail TEXT);
 )sql";
 
+// What version 2 added.
+constexpr std::string_view kTables2 = R"sql(
+CREATE TABLE labels(id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE);
+CREATE TABLE part_values(snapshot INTEGER, queue INTEGER, count INTEGER, label INTEGER,
+  value INTEGER, PRIMARY KEY(snapshot, queue, count, label)) WITHOUT ROWID;
+)sql";
+
 constexpr std::string_view kViews = R"sql(
 CREATE VIEW queue_names AS
   SELECT q.id AS queue, q.stream AS stream, n.name AS node,
@@ -163,6 +170,12 @@ CREATE VIEW gauge_rows AS
   FROM gauges s JOIN snapshots t ON t.id = s.snapshot JOIN gauge_series e ON e.id = s.series
   JOIN queue_names m ON m.queue = e.queue JOIN gauge_names g ON g.id = e.gauge;
 
+CREATE VIEW parts AS
+  SELECT m.node AS node, m.name AS queue, m.generation AS generation, t.begin_real_ns AS t,
+    c.name AS count, l.text AS label, p.value AS value
+  FROM part_values p JOIN snapshots t ON t.id = p.snapshot JOIN queue_names m ON m.queue = p.queue
+  JOIN count_names c ON c.id = p.count JOIN labels l ON l.id = p.label;
+
 CREATE VIEW findings AS
   SELECT cause AS id, queue, root, caused_by, certainty, since_real_ns AS since, detail
   FROM finding_rows;
@@ -174,6 +187,7 @@ INSERT INTO enum_names VALUES
   ('rung',4,'procfs'),('rung',5,'none'),
   ('hook_state',0,'attached'),('hook_state',1,'refused'),('hook_state',2,'unneeded'),
   ('queue_kind',0,'guest'),('queue_kind',1,'host'),('queue_kind',2,'route'),
+  ('queue_kind',3,'cpu'),('queue_kind',4,'vcpu'),
   ('domain',0,'irq'),('domain',1,'napi'),('domain',2,'vhost'),('domain',3,'route'),
   ('event_kind',1,'guest.irq'),
   ('gap_maker',1,'agent'),('gap_maker',2,'recorder'),('gap_maker',3,'numbers'),
@@ -203,20 +217,33 @@ std::string CountNamesSql() {
   return sql;
 }
 
-}  // namespace
-
-std::string SchemaSql() {
-  return fmt::format("{}{}{}{}", kTables, kViews, kEnumNames, CountNamesSql());
-}
-
-std::string TemporaryViewsSql() {
+// The same tables or views, but temporary.
+std::string Temporary(std::string_view creates) {
   constexpr std::string_view kCreate = "CREATE ";
-  std::string sql(kViews);
+  std::string sql(creates);
   for (size_t at = 0; (at = sql.find(kCreate, at)) != std::string::npos;) {
     at += kCreate.size();
     sql.insert(at, "TEMP ");
   }
   return sql;
 }
+
+}  // namespace
+
+std::string SchemaSql() {
+  return fmt::format("{}{}{}{}", TablesSql(kSchemaVersion), kViews, kEnumNames, CountNamesSql());
+}
+
+std::string TablesSql(int32_t version) {
+  std::string sql(kTables);
+  if (version >= 2) sql += kTables2;
+  return sql;
+}
+
+std::string TemporaryTablesSql(int32_t version) {
+  return version < 2 ? Temporary(kTables2) : std::string();
+}
+
+std::string TemporaryViewsSql() { return Temporary(kViews); }
 
 }  // namespace ringside

@@ -172,6 +172,7 @@ absl::StatusOr<Record> IncidentSource::LoadSnapshot(const SourceEntry& entry) {
   snapshot.end = in.Clock();
   if (!in.ok()) return Damaged("a snapshot");
   if (absl::Status status = LoadSamples(entry.ref, snapshot); !status.ok()) return status;
+  if (absl::Status status = LoadParts(entry.ref, snapshot); !status.ok()) return status;
   absl::StatusOr<Statement*> hooks = Prepared(
       "SELECT hook, hits, unplaced, dropped, misses FROM hook_samples WHERE snapshot = ?1");
   if (!hooks.ok()) return hooks.status();
@@ -188,44 +189,6 @@ absl::StatusOr<Record> IncidentSource::LoadSnapshot(const SourceEntry& entry) {
   }
   if (!more.ok()) return more.status();
   return snapshot;
-}
-
-absl::Status IncidentSource::LoadSamples(int64_t snapshot_id, Snapshot& snapshot) {
-  absl::StatusOr<Statement*> rows =
-      Prepared("SELECT series, lo, width FROM samples WHERE snapshot = ?1");
-  if (!rows.ok()) return rows.status();
-  absl::StatusOr<bool> more = (*rows)->Bind(snapshot_id).Next();
-  for (; more.ok() && *more; more = (*rows)->Next()) {
-    const auto series = series_.find((*rows)->Int(0));
-    if (series == series_.end() || !series->second.name) {
-      ++unknown_rows_;
-      continue;
-    }
-    const uint64_t lo = (*rows)->Unsigned(1);
-    const uint64_t width = (*rows)->Unsigned(2);
-    if (lo > kCountMax || width > kCountMax - lo || snapshot.samples.size() >= kSamplesMax) {
-      return Damaged("a count");
-    }
-    snapshot.samples.push_back(Sample{QueueId{series->second.queue},
-                                      static_cast<Count>(*series->second.name),
-                                      HookId{series->second.hook}, lo, lo + width});
-  }
-  if (!more.ok()) return more.status();
-  absl::StatusOr<Statement*> gauges =
-      Prepared("SELECT series, value FROM gauges WHERE snapshot = ?1");
-  if (!gauges.ok()) return gauges.status();
-  for (more = (*gauges)->Bind(snapshot_id).Next(); more.ok() && *more; more = (*gauges)->Next()) {
-    const auto series = gauge_series_.find((*gauges)->Int(0));
-    if (series == gauge_series_.end() || !series->second.name) {
-      ++unknown_rows_;
-      continue;
-    }
-    if (snapshot.gauges.size() >= kSamplesMax) return Damaged("its gauges");
-    snapshot.gauges.push_back(GaugeSample{QueueId{series->second.queue},
-                                          static_cast<Gauge>(*series->second.name),
-                                          (*gauges)->Unsigned(1)});
-  }
-  return more.status();
 }
 
 absl::StatusOr<Record> IncidentSource::LoadMarks(const SourceEntry& entry) {

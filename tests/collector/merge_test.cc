@@ -120,5 +120,54 @@ TEST(MergeTest, WhatCannotBeJoined) {
   EXPECT_TRUE(ReadIncident(scratch / "a.rsi").ok());
 }
 
+// A recording as version 1 wrote it.
+constexpr char kVersion1[] = RINGSIDE_TESTS "/data/first-light-6.1.rsi";
+
+TEST(OldSchemaTest, OpensWithEmptyNewTables) {
+  EXPECT_EQ(Rows(kVersion1, "PRAGMA user_version"), std::vector<std::string>{"1"});
+  EXPECT_EQ(Rows(kVersion1, "SELECT count(*) FROM parts"), std::vector<std::string>{"0"});
+  const absl::StatusOr<Recording> recording = ReadIncident(kVersion1);
+  ASSERT_TRUE(recording.ok()) << recording.status();
+  ASSERT_EQ(recording->streams.size(), 2u);
+  EXPECT_FALSE(recording->streams[0].snapshots.empty());
+}
+
+// What version 1 hashed, this version hashes alike: else a collector that is updated while an agent
+// waits for it would take the agent for a liar.
+TEST(OldSchemaTest, MergesWithTheSameHashes) {
+  const Scratch scratch;
+  const absl::Status status = MergeIncidents({kVersion1}, scratch / "new.rsi");
+  ASSERT_TRUE(status.ok()) << status;
+  EXPECT_EQ(Rows(scratch / "new.rsi", "PRAGMA user_version"), std::vector<std::string>{"2"});
+  const std::string sql = "SELECT stream, number, kind, hash FROM records ORDER BY 1, 2";
+  const std::vector<std::string> hashes = Rows(kVersion1, sql);
+  EXPECT_EQ(hashes.size(), 1162u);
+  EXPECT_EQ(Rows(scratch / "new.rsi", sql), hashes);
+}
+
+TEST(MergeTest, PartsOfCountsAreShownByName) {
+  const Scratch scratch;
+  std::unique_ptr<IncidentWriter> writer = NewWriter(scratch / "a.rsi");
+  Snapshot first = MakeSnapshot(1, true, {});
+  first.parts = {{QueueId{1}, Count::kTunDropped, "reason=FULL_RING", 7},
+                 {QueueId{1}, Count::kTunOffered, "process=ping (12)", 9}};
+  Snapshot second = MakeSnapshot(2, false, {});
+  second.parts = {{QueueId{1}, Count::kTunDropped, "reason=FULL_RING", 8}};
+  AppendAll(*writer, Key("host1"),
+            {MakeHello("host1"), MakeQueue(1, "tap0", "rx0"), first, second});
+  ASSERT_TRUE(writer->Close().ok());
+  ASSERT_TRUE(MergeIncidents({scratch / "a.rsi"}, scratch / "b.rsi").ok());
+  for (const char* file : {"a.rsi", "b.rsi"}) {
+    EXPECT_EQ(Rows(scratch / file,
+                   "SELECT node, queue, generation, (t - 1700000000000000000) / 1000000000, count,"
+                   " label, value FROM parts ORDER BY t, count"),
+              (std::vector<std::string>{"host1|tap0/rx0|1|1|tun.dropped|reason=FULL_RING|7",
+                                        "host1|tap0/rx0|1|1|tun.offered|process=ping (12)|9",
+                                        "host1|tap0/rx0|1|2|tun.dropped|reason=FULL_RING|8"}))
+        << file;
+  }
+  EXPECT_EQ(Rows(scratch / "b.rsi", "SELECT count(*) FROM labels"), std::vector<std::string>{"2"});
+}
+
 }  // namespace
 }  // namespace ringside

@@ -136,6 +136,17 @@ TEST(SpoolTest, FullOfWhatMustStayIsSaid) {
   EXPECT_THAT(Message(status), HasSubstr("must not be dropped"));
 }
 
+TEST(SpoolTest, FoldingKeepsTheNewestOfEachPart) {
+  Snapshot older = MakeSnapshot(1, true, {});
+  older.parts = {{QueueId{1}, Count::kTunOffered, "process=a", 3},
+                 {QueueId{1}, Count::kTunOffered, "process=b", 4}};
+  Snapshot newer = MakeSnapshot(2, false, {});
+  newer.parts = {{QueueId{1}, Count::kTunOffered, "process=b", 9},
+                 {QueueId{2}, Count::kTunOffered, "process=b", 1}};
+  const std::vector<Part> expected = {older.parts[0], newer.parts[0], newer.parts[1]};
+  EXPECT_EQ(FoldSnapshot(older, newer).parts, expected);
+}
+
 TEST(SpoolTest, FoldedFullSnapshotsStayFull) {
   const Snapshot full = MakeSnapshot(1, true, {{QueueId{1}, Count::kGuestIrq, HookId{1}, 5, 6}});
   const Snapshot later = MakeSnapshot(2, false, {{QueueId{2}, Count::kGuestIrq, HookId{1}, 7, 7}});

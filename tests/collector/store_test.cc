@@ -22,6 +22,9 @@ Snapshot Sorted(Snapshot snapshot) {
   std::sort(snapshot.gauges.begin(), snapshot.gauges.end(), [](const auto& a, const auto& b) {
     return std::tie(a.queue, a.gauge) < std::tie(b.queue, b.gauge);
   });
+  std::sort(snapshot.parts.begin(), snapshot.parts.end(), [](const auto& a, const auto& b) {
+    return std::tie(a.queue, a.count, a.label) < std::tie(b.queue, b.count, b.label);
+  });
   return snapshot;
 }
 

@@ -63,8 +63,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const auto incident = IncidentDb::Open(path);
   CheckLine(incident.status());
   if (incident.ok()) {
-    for (const char* sql : {"SELECT * FROM counts", "SELECT count(*) FROM events",
-                            "SELECT * FROM gauge_rows", "SELECT * FROM findings"}) {
+    for (const char* sql :
+         {"SELECT * FROM counts", "SELECT count(*) FROM events", "SELECT * FROM gauge_rows",
+          "SELECT * FROM findings", "SELECT * FROM parts"}) {
       Query((*incident)->db(), sql);
     }
   }

@@ -94,6 +94,47 @@ TEST(ConvertTest, TextsAreCutAndCleanedBeforeTheyAreSent) {
   EXPECT_EQ(line.size(), kTextBytesMax);
 }
 
+TEST(ConvertTest, PartsWhoseLabelsBecomeEqualAreAddedUp) {
+  StreamDecoder decoder = Greeted();
+  Snapshot snapshot = MakeSnapshot(1, true, {});
+  const auto part = [](std::string label, uint64_t value) {
+    return Part{QueueId{1}, Count::kTunOffered, std::move(label), value};
+  };
+  snapshot.parts = {part("process=a\x01", 3), part("process=b", 9), part("process=a\x02", 4),
+                    part(std::string(kNameBytesMax, 'x') + "1", kCountMax),
+                    part(std::string(kNameBytesMax, 'x') + "2", kCountMax)};
+  const absl::StatusOr<NumberedRecord> decoded = decoder.Decode(Encoded(2, snapshot));
+  ASSERT_TRUE(decoded.ok()) << decoded.status();
+  const std::vector<Part> expected = {part("process=a?", 7), part("process=b", 9),
+                                      part(std::string(kNameBytesMax, 'x'), kCountMax)};
+  EXPECT_EQ(std::get<Snapshot>(decoded->record).parts, expected);
+}
+
+TEST(ConvertTest, MorePartsThanFitAreLeftOut) {
+  StreamDecoder decoder = Greeted();
+  Snapshot snapshot = MakeSnapshot(1, true, {});
+  for (uint64_t i = 0; i < kPartsMax + 5; ++i) {
+    snapshot.parts.push_back({QueueId{1}, Count::kTunOffered, std::to_string(i), i});
+  }
+  const absl::StatusOr<NumberedRecord> decoded = decoder.Decode(Encoded(2, snapshot));
+  ASSERT_TRUE(decoded.ok()) << decoded.status();
+  snapshot.parts.resize(kPartsMax);
+  EXPECT_EQ(std::get<Snapshot>(decoded->record).parts, snapshot.parts);
+}
+
+TEST(ConvertTest, PartsChangeAFingerprintAndTheirOrderDoesNot) {
+  Snapshot snapshot = MakeSnapshot(1, true, {});
+  const uint64_t bare = Fingerprint({2, snapshot});
+  snapshot.parts = {{QueueId{1}, Count::kTunOffered, "process=a", 3},
+                    {QueueId{1}, Count::kTunOffered, "process=b", 4}};
+  const uint64_t hash = Fingerprint({2, snapshot});
+  EXPECT_NE(hash, bare);
+  std::swap(snapshot.parts[0], snapshot.parts[1]);
+  EXPECT_EQ(Fingerprint({2, snapshot}), hash);
+  std::swap(snapshot.parts[0].value, snapshot.parts[1].value);
+  EXPECT_NE(Fingerprint({2, snapshot}), hash);
+}
+
 struct Lie {
   const char* name;
   const char* said;                            // part of the refusal
@@ -143,8 +184,8 @@ TEST(ConvertTest, RefusesLiesAboutStreams) {
        [](auto& m) { m.mutable_hello()->mutable_clock()->set_mono_ns(-1); }},
       {"clock width", "wider", MakeHello("vm1"),
        [](auto& m) { m.mutable_hello()->mutable_clock()->set_width_ns(61 * kSecond_ns); }},
-      {"queue kind", "queue kind 3", MakeQueue(1, "eth0", "rx0"),
-       [](auto& m) { m.mutable_queue()->set_kind(3); }},
+      {"queue kind", "queue kind 5", MakeQueue(1, "eth0", "rx0"),
+       [](auto& m) { m.mutable_queue()->set_kind(5); }},
       {"ring size", "ring size", MakeQueue(1, "eth0", "rx0"),
        [](auto& m) { m.mutable_queue()->set_ring_size(65537); }},
       {"device", "queue's device", MakeQueue(1, "eth0", "rx0"),
@@ -182,6 +223,23 @@ TEST(ConvertTest, RefusesLiesAboutCounts) {
        [](auto& m) {
          m.mutable_snapshot()->add_gauges();
          m.mutable_snapshot()->add_gauges();
+       }},
+      {"part twice", "part twice", OneSample(),
+       [](auto& m) {
+         m.mutable_snapshot()->add_parts()->set_label("reason=x");
+         m.mutable_snapshot()->add_parts()->set_label("reason=x");
+       }},
+      {"part's count", "name 999", OneSample(),
+       [](auto& m) { m.mutable_snapshot()->add_parts()->set_count(999); }},
+      {"part's value", "out of range", OneSample(),
+       [](auto& m) { m.mutable_snapshot()->add_parts()->set_value(UINT64_MAX); }},
+      {"part's label", "part's label has 257", OneSample(),
+       [](auto& m) { m.mutable_snapshot()->add_parts()->set_label(std::string(257, 'x')); }},
+      {"parts", "parts, at most", OneSample(),
+       [](auto& m) {
+         for (size_t i = 0; i <= kPartsMax; ++i) {
+           m.mutable_snapshot()->add_parts()->set_label(std::to_string(i));
+         }
        }},
       {"hook sample twice", "comes twice", OneSample(),
        [](auto& m) {

@@ -54,7 +54,7 @@ inline QueueInfo RandomQueue(Random& random) {
   queue.id = QueueId{static_cast<uint32_t>(random.UpTo(40))};
   queue.generation = static_cast<uint32_t>(random.UpTo(3));
   queue.mono_ns = RandomTime(random);
-  queue.kind = static_cast<QueueKind>(random.UpTo(2));
+  queue.kind = static_cast<QueueKind>(random.UpTo(4));
   queue.device = RandomText(random, 15);
   queue.queue = RandomText(random, 15);
   queue.irq_name = RandomText(random, 64);
@@ -94,6 +94,12 @@ inline Snapshot RandomSnapshot(Random& random, uint64_t sequence) {
                       std::nullopt};
     if (random.OneIn(2)) sample.misses = random.Number(kCountMax);
     snapshot.hooks.push_back(sample);
+  }
+  for (uint64_t part = random.OneIn(2) ? random.UpTo(30) : 0; part > 0; --part) {
+    snapshot.parts.push_back({QueueId{static_cast<uint32_t>(random.UpTo(8))},
+                              static_cast<Count>(random.UpTo(kCounts - 1)),
+                              std::to_string(part) + RandomText(random, kNameBytesMax - 2),
+                              random.Number(kCountMax)});
   }
   return snapshot;
 }
