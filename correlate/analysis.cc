@@ -1,10 +1,79 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "correlate/analysis.h"
 
+#include <utility>
+
+#include "correlate/causes/causes.h"
+#include "correlate/chain.h"
+#include "correlate/evidence.h"
+#include "correlate/joined.h"
+
 namespace ringside {
+namespace {
+
+std::vector<QueueEvidence> Gather(const Joined& joined, const Ledger& ledger) {
+  std::vector<QueueEvidence> all;
+  for (const QueuePair& pair : joined.pairs()) {
+    const std::string host = pair.host == nullptr ? "" : pair.host->Name();
+    const std::string guest = pair.guest == nullptr ? "" : pair.guest->Name();
+    for (const QueueLedger& queue : ledger.queues) {
+      if (queue.queue != guest || queue.host_queue != host) continue;
+      QueueEvidence evidence{.joined = &joined, .pair = &pair, .ledger = &queue};
+      evidence.window = ledger.window;
+      evidence.host = Side(pair.host, ledger.window.from_ns, ledger.window.to_ns);
+      evidence.guest = Side(pair.guest, ledger.window.from_ns, ledger.window.to_ns);
+      if (evidence.host || evidence.guest) all.push_back(std::move(evidence));
+      break;
+    }
+  }
+  return all;
+}
+
+// Order matters in one place: a loss that something else explains is told by that alone.
+std::vector<Finding> FindOne(const QueueEvidence& evidence) {
+  std::vector<Finding> findings;
+  const auto add = [&](MaybeFinding finding) {
+    if (finding) findings.push_back(*std::move(finding));
+    return !findings.empty();
+  };
+  const std::optional<Stall> stall = FindStall(evidence);
+  const bool explained = [&] {
+    add(StaleRoute(evidence));
+    add(LostAcrossPause(evidence, stall));
+    add(IrqDisabled(evidence));
+    return !findings.empty();
+  }();
+  if (!explained) add(LostInterrupt(evidence, stall));
+  if (findings.empty()) add(NoTxSignal(evidence, stall));
+  if (findings.empty()) add(SuppressedStall(evidence, stall));
+  add(IrqDisabledDrained(evidence));
+  add(DeadQueue(evidence, stall));
+  add(ExternalInjector(evidence));
+  add(DuplicateInjection(evidence));
+  add(EmptySignal(evidence));
+  add(BusyPollSpurious(evidence));
+  add(IrqStormRisk(evidence));
+  add(InterruptMerging(evidence));
+  add(SlowPathInjection(evidence));
+  add(TunRingFull(evidence));
+  return findings;
+}
+
+}  // namespace
 
 Analysis Analyse(const Recording& recording, const LedgerOptions& options) {
-  return {.ledger = MakeLedger(recording, options), .findings = {}};
+  const Joined joined(recording);
+  Analysis analysis{.ledger = MakeLedger(joined, options), .findings = {}};
+  const std::vector<QueueEvidence> queues = Gather(joined, analysis.ledger);
+  const auto append = [&](std::vector<Finding> more) {
+    for (Finding& finding : more) analysis.findings.push_back(std::move(finding));
+  };
+  for (const QueueEvidence& queue : queues) append(FindOne(queue));
+  append(LateVcpus(joined, analysis.ledger.window));
+  append(SoftirqSqueezes(joined, analysis.ledger.window));
+  append(DataLosses(joined, analysis.ledger.window));
+  Chain(queues, &analysis.findings);
+  return analysis;
 }
 
 }  // namespace ringside

@@ -70,6 +70,7 @@ void FindMarks(const QueuePair& pair, int64_t from_ns, int64_t to_ns,
       const Mark* i = Covering(irq, static_cast<uint64_t>(guest_at));
       if (r == nullptr || i == nullptr) continue;
       CommonCut cut{.pos = at, .mark = true, .epoch = r->epoch, .counts = {}};
+      cut.time_ns = pair.host->node->axis.At(v->mono_ns).mid_ns();
       Add(*v, &cut.counts);
       Add(*r, &cut.counts);
       Add(*i, &cut.counts);

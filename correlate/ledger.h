@@ -72,7 +72,10 @@ struct Cut {
   uint32_t epochs = 1;     // pieces between changes of the interrupt's message
   // The stretches [from, to) of positions that the counts cover, one per epoch.
   std::vector<std::pair<uint64_t, uint64_t>> pieces;
-  std::string why_not;  // why not by position, where it is not
+  // Each stretch begins where nothing of the queue moved: no interrupt was under way there.
+  bool from_quiet = false;
+  std::optional<int64_t> disagree_since_ns;  // axis; of the first mark that does not agree
+  std::string why_not;                       // why not by position, where it is not
 };
 
 struct QueueLedger {

@@ -173,7 +173,11 @@ void Maker::DescribeCut() {
   cut.from_pos = pieces_.front().first->pos;
   cut.to_pos = pieces_.back().last->pos;
   cut.epochs = static_cast<uint32_t>(pieces_.size());
-  for (const Piece& piece : pieces_) cut.pieces.push_back({piece.first->pos, piece.last->pos});
+  cut.from_quiet = true;
+  for (const Piece& piece : pieces_) {
+    cut.pieces.push_back({piece.first->pos, piece.last->pos});
+    cut.from_quiet = cut.from_quiet && !piece.first->mark;
+  }
 }
 
 void Maker::AddCell(Count count, Interval interval, bool at_position) {
@@ -241,7 +245,11 @@ void Maker::CompareMarks() {
     const int64_t sent = *injected - *ValueAt(*base, Count::kKvmInjected);
     const int64_t difference = sent - merged - (*irq - *ValueAt(*base, Count::kGuestIrq));
     const int64_t allowed = cut.in_flight;
-    if (difference <= allowed && difference + MergeDoubt(merged) >= -allowed) ++cut.marks_agreeing;
+    if (difference <= allowed && difference + MergeDoubt(merged) >= -allowed) {
+      ++cut.marks_agreeing;
+    } else if (!cut.disagree_since_ns) {
+      cut.disagree_since_ns = at.time_ns;
+    }
     if (cut.common_marks == 0) cut.difference_min = cut.difference_max = difference;
     cut.difference_min = std::min(cut.difference_min, difference);
     cut.difference_max = std::max(cut.difference_max, difference);

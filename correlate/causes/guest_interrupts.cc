@@ -1,0 +1,256 @@
+// SPDX-License-Identifier: Apache-2.0
+// Interrupts that find nothing, and what the kernel makes of them.
+#include <charconv>
+#include <string_view>
+
+#include "correlate/causes/causes.h"
+#include "correlate/words.h"
+
+namespace ringside {
+namespace {
+
+// note_interrupt (kernel/irq/spurious.c): every 100,000 interrupts the count starts over; more than
+// 99,900 unhandled among them switch the interrupt off.
+constexpr int64_t kRuleWindow = 100'000;
+constexpr int64_t kRuleLimit = 99'900;
+// A gap of HZ/10 between two unhandled ones starts the count of them over.
+constexpr int64_t kRuleGapNs = 100'000'000;
+
+Interval Or0(const std::optional<Interval>& value) { return value.value_or(Interval::Exactly(0)); }
+
+struct BusyShare {
+  Interval irq, none, packets, busy;
+};
+
+std::optional<BusyShare> ReadBusyShare(const Side& guest, const SnapshotRange& part) {
+  const auto irq = guest.Growth(Count::kGuestIrq, part);
+  const auto none = guest.Growth(Count::kGuestNone, part);
+  const auto packets = guest.Growth(Count::kGuestPackets, part);
+  const auto busy = guest.Growth(Count::kGuestPacketsBusy, part);
+  if (!irq || !none || !packets || !busy || !packets->hi || !none->hi) return std::nullopt;
+  return BusyShare{*irq, *none, *packets, *busy};
+}
+
+// The signature of the defect (kernel facts 14): interrupts stay about equal to packets although
+// most went through busy polls. Packets that softirq took need an interrupt each at most; what
+// comes above that came for packets a busy poller had taken. A guest without the defect gets one
+// for about a ninth of those; with it, for nine in ten. More than half decides.
+bool IsDefect(const QueueEvidence& evidence, const SnapshotRange& part) {
+  const auto share = ReadBusyShare(evidence.guest, part);
+  if (!share || share->none.lo == 0 || share->busy.lo < kMaterialEvents) return false;
+  const Interval foreign = Or0(ForeignSignals(evidence, part));
+  if (!foreign.hi) return false;
+  const int64_t softirq_most = *share->packets.hi - share->busy.lo;
+  const int64_t excess = share->irq.lo - softirq_most - *foreign.hi;
+  return 2 * excess > share->busy.hi.value_or(share->busy.lo);
+}
+
+void NamePollers(const QueueEvidence& evidence, const SnapshotRange& run, const BusyShare& share,
+                 Finding* finding) {
+  std::string text = Words(share.busy) + " of " + Words(share.packets) + " packets (" +
+                     Percent(share.busy.lo, share.packets.lo) + ") went through busy polls";
+  const auto pollers = evidence.guest.Parts(Count::kGuestNapiBusy, run);
+  constexpr std::string_view kProcess = "process=";
+  int named = 0;
+  for (const auto& [label, polls] : pollers) {
+    if (!label.starts_with(kProcess) || named == 3) continue;
+    text += (named == 0 ? " by " : ", ") + label.substr(kProcess.size());
+    ++named;
+  }
+  finding->evidence.push_back(evidence.Say(text, {Count::kGuestPackets, Count::kGuestPacketsBusy}));
+  if (named == 0) finding->missing.push_back("which process polls (guest.napi.busy by process)");
+}
+
+}  // namespace
+
+MaybeFinding BusyPollSpurious(const QueueEvidence& evidence) {
+  if (!evidence.guest || evidence.tx()) return std::nullopt;
+  const auto run = LongestRun(evidence.guest, Count::kGuestPacketsBusy,
+                              [&](const SnapshotRange& part) { return IsDefect(evidence, part); });
+  if (!run) return std::nullopt;
+  const BusyShare share = *ReadBusyShare(evidence.guest, *run);
+  const std::string node = evidence.GuestNode();
+  Finding finding = evidence.Found(Cause::kBusyPollSpurious, Certainty::kHigh,
+                                   evidence.guest.Begin(run->first).mid_ns());
+  finding.title = Percent(share.none.lo, share.irq.lo) +
+                  " of its interrupts find nothing (IRQ_NONE): a busy poller was there first";
+  finding.because =
+      "a busy poller takes packets before their interrupt arrives, and this guest's kernel leaves"
+      " the interrupt armed while it polls";
+  NamePollers(evidence, *run, share, &finding);
+  finding.evidence.push_back(evidence.Say(
+      "yet " + Words(share.irq) + " interrupts came for " + Words(share.packets) +
+          " packets; a kernel without the defect takes about one for each that was not busy-polled",
+      {Count::kGuestIrq}));
+  const auto handled = evidence.guest.Growth(Count::kGuestHandled, *run);
+  if (handled) {
+    finding.evidence.push_back(evidence.Say(
+        "handled " + Words(*handled) + " + none " + Words(share.none) + " = " + Words(share.irq),
+        {Count::kGuestHandled, Count::kGuestNone}));
+  }
+  if (!evidence.host) {
+    finding.certainty = Certainty::kMedium;
+    finding.missing.push_back("the host's signals: an external writer would look alike");
+  }
+  if (share.none.lo * kRuleWindow <= kRuleLimit * *share.irq.hi) {
+    finding.danger = "none by itself: at " + Percent(share.none.lo, share.irq.lo) +
+                     " the kernel's limit (over 99,900 none in 100,000) cannot be reached";
+  }
+  finding.would_refute = "the share of IRQ_NONE unchanged with busy polling off";
+  finding.next.push_back({node, "sysctl -w net.core.busy_read=0 net.core.busy_poll=0",
+                          "then restart the polling processes: open sockets keep their value;"
+                          " their latency may rise"});
+  finding.next.push_back({node, "",
+                          "lasting: guest kernel 6.1 or newer, which takes a twelfth of"
+                          " these interrupts (measured)"});
+  return finding;
+}
+
+namespace {
+
+// Where practically every interrupt finds nothing: 999 in 1,000, the kernel's own share.
+std::optional<SnapshotRange> NearlyAllNone(const Side& guest) {
+  const auto is_so = [&](const SnapshotRange& part) {
+    const auto irq = guest.Growth(Count::kGuestIrq, part);
+    const auto none = guest.Growth(Count::kGuestNone, part);
+    return irq && irq->hi && none && none->lo * 1000 >= *irq->hi * 999;
+  };
+  const auto run = LongestRun(guest, Count::kGuestIrq, is_so);
+  // Fewer than 1,000 cannot show a share of 999 in 1,000.
+  if (!run || guest.Growth(Count::kGuestIrq, *run)->lo < 1000) return std::nullopt;
+  return run;
+}
+
+std::optional<int64_t> IrqOfLine(const std::string& text) {
+  constexpr std::string_view kWords = "Disabling IRQ #";
+  const size_t at = text.find(kWords);
+  if (at == std::string::npos) return std::nullopt;
+  int64_t irq = -1;
+  const char* from = text.data() + at + kWords.size();
+  const auto parsed = std::from_chars(from, text.data() + text.size(), irq);
+  return parsed.ec == std::errc() ? std::optional(irq) : std::nullopt;
+}
+
+struct Disabled {
+  int64_t since_ns = 0;
+  std::string words;  // what says so
+};
+
+std::optional<Disabled> FindDisabled(const QueueEvidence& evidence) {
+  if (!evidence.guest) return std::nullopt;
+  const Side& guest = evidence.guest;
+  for (const LogLine& line : guest.stream().log) {
+    const auto irq = IrqOfLine(line.text);
+    if (!irq || *irq != guest.queue().info.irq) continue;
+    const AxisTime time = guest.node().axis.At(line.mono_ns);
+    if (time.hi_ns < evidence.window.from_ns || time.lo_ns > evidence.window.to_ns) continue;
+    return Disabled{time.mid_ns(), "the kernel's log: \"" + line.text + "\""};
+  }
+  for (size_t i = guest.range().first; i <= guest.range().last; ++i) {
+    if (guest.At(Gauge::kIrqDisabled, i) != 1) continue;
+    return Disabled{guest.Begin(i).mid_ns(), "irq.disabled is 1"};
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+MaybeFinding IrqStormRisk(const QueueEvidence& evidence) {
+  if (!evidence.guest || FindDisabled(evidence)) return std::nullopt;
+  const auto run = NearlyAllNone(evidence.guest);
+  if (!run) return std::nullopt;
+  const Side& guest = evidence.guest;
+  const Interval irq = *guest.Growth(Count::kGuestIrq, *run);
+  const Interval none = *guest.Growth(Count::kGuestNone, *run);
+  const int64_t span_ns = guest.End(run->last).mid_ns() - guest.Begin(run->first).mid_ns();
+  // Slower than one in HZ/10, the kernel's count of unhandled ones starts over each time.
+  if (irq.lo * kRuleGapNs < span_ns) return std::nullopt;
+  Finding finding =
+      evidence.Found(Cause::kIrqStormRisk, Certainty::kHigh, guest.Begin(run->first).mid_ns());
+  finding.title = "practically every interrupt finds nothing: the kernel will switch it off";
+  finding.because =
+      "the kernel switches an interrupt off after more than 99,900 unhandled of"
+      " 100,000, if no gap of 100 ms lies between them";
+  finding.evidence.push_back(evidence.Say(
+      Words(none) + " of " + Words(irq) + " interrupts found nothing in " + Seconds(span_ns),
+      {Count::kGuestNone, Count::kGuestIrq}));
+  const auto at_least = guest.At(Gauge::kIrqUnhandledLo, run->last);
+  const auto own = guest.At(Gauge::kIrqUnhandled, run->last);
+  if (own) {
+    finding.evidence.push_back(
+        {"the kernel's own count stands at " + Number(static_cast<int64_t>(*own)) + " unhandled",
+         {"irq.unhandled (procfs)"}});
+  } else if (at_least) {
+    finding.evidence.push_back({"followed: at least " + Number(static_cast<int64_t>(*at_least)) +
+                                    " unhandled in the present 100,000",
+                                {"irq.unhandled_lo"}});
+  } else {
+    finding.missing.push_back("how far the kernel's count is (/proc/irq/N/spurious)");
+  }
+  const int64_t limit_ns = span_ns / irq.lo * kRuleWindow;
+  finding.danger = "the queue goes dead when the limit is reached: within " +
+                   Seconds(2 * limit_ns) + " at this rate";
+  finding.would_refute = "a share of handled interrupts above 1 in 1,000";
+  return finding;
+}
+
+MaybeFinding IrqDisabled(const QueueEvidence& evidence) {
+  const auto disabled = FindDisabled(evidence);
+  if (!disabled) return std::nullopt;
+  const Side& guest = evidence.guest;
+  const std::string irq = std::to_string(guest.queue().info.irq);
+  Finding finding = evidence.Found(Cause::kIrqDisabled, Certainty::kHigh, disabled->since_ns);
+  finding.title = "the guest's kernel has switched its interrupt off (IRQ " + irq + ")";
+  finding.because =
+      "more than 99,900 of 100,000 interrupts found nothing; per-queue MSI-X"
+      " interrupts are not polled afterwards, so nothing wakes this queue's NAPI";
+  finding.evidence.push_back({disabled->words, {"kernel log"}});
+  if (const auto run = NearlyAllNone(guest)) {
+    finding.evidence.push_back(
+        evidence.Say("before it " + Words(*guest.Growth(Count::kGuestNone, *run)) + " of " +
+                         Words(*guest.Growth(Count::kGuestIrq, *run)) + " found nothing",
+                     {Count::kGuestNone, Count::kGuestIrq}));
+  } else {
+    const auto none = guest.Growth(Count::kGuestNone);
+    const auto all = guest.Growth(Count::kGuestIrq);
+    finding.missing.push_back("what made nearly all of 100,000 interrupts return IRQ_NONE" +
+                              (none && all
+                                   ? ": counted here were " + Words(*none) + " of " + Words(*all)
+                                   : std::string()));
+  }
+  finding.would_refute = "interrupts of this queue counted again without a reset of the device";
+  const std::string device = guest.queue().info.device;
+  finding.next.push_back({evidence.GuestNode(),
+                          "ip link set " + device + " down && ip link set " + device + " up",
+                          "frees and requests the interrupt again: cuts all connections of " +
+                              device + " for about a second; run it from the console"});
+  return finding;
+}
+
+MaybeFinding IrqDisabledDrained(const QueueEvidence& evidence) {
+  const auto disabled = FindDisabled(evidence);
+  if (!disabled) return std::nullopt;
+  const Side& guest = evidence.guest;
+  const auto after = guest.Within(disabled->since_ns, evidence.window.to_ns);
+  if (!after || after->last == after->first) return std::nullopt;
+  const auto used = guest.Growth(Count::kGuestUsed, *after);
+  const auto busy = guest.Growth(Count::kGuestNapiBusy, *after);
+  const auto irq = guest.Growth(Count::kGuestIrq, *after);
+  if (!used || used->lo == 0 || !busy || busy->lo == 0 || (irq && irq->lo > 0)) {
+    return std::nullopt;
+  }
+  Finding finding =
+      evidence.Found(Cause::kIrqDisabledDrained, Certainty::kHigh, disabled->since_ns);
+  finding.title = "its interrupt is off, but busy pollers still drain it";
+  finding.because = "busy polls take entries without interrupts";
+  finding.evidence.push_back(evidence.Say(Words(*used) + " entries were taken since, by " +
+                                              Words(*busy) + " busy polls and no interrupt",
+                                          {Count::kGuestUsed, Count::kGuestNapiBusy}));
+  finding.danger =
+      "the queue dies when they stop: don't switch busy polling off before the"
+      " interrupt is on again";
+  finding.would_refute = "entries taken while nobody busy-polls";
+  return finding;
+}
+
+}  // namespace ringside

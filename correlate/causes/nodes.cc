@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: Apache-2.0
+// What concerns a VM or a node, not one queue.
+#include <algorithm>
+#include <charconv>
+
+#include "correlate/causes/causes.h"
+#include "correlate/words.h"
+
+namespace ringside {
+namespace {
+
+// The longest stretch of at least three steps in which the vCPU waited longer than it ran, and for
+// a tenth of the time at least: an idle vCPU waits for nothing.
+std::optional<SnapshotRange> LateRun(const Side& vcpu) {
+  std::optional<SnapshotRange> run, best;
+  for (size_t i = vcpu.range().first; i < vcpu.range().last; ++i) {
+    const auto ran = vcpu.Growth(Count::kVcpuRunUs, {i, i + 1});
+    const auto waited = vcpu.Growth(Count::kVcpuDelayUs, {i, i + 1});
+    const int64_t step_us = (vcpu.End(i + 1).mid_ns() - vcpu.Begin(i).mid_ns()) / 1000;
+    const bool late =
+        ran && ran->hi && waited && waited->lo > *ran->hi && waited->lo * 10 > step_us;
+    if (!late) {
+      run.reset();
+      continue;
+    }
+    if (!run) run = SnapshotRange{i, i};
+    run->last = i + 1;
+    if (!best || run->last - run->first > best->last - best->first) best = run;
+  }
+  constexpr size_t kSteps = 3;
+  if (best && best->last - best->first < kSteps) best.reset();
+  return best;
+}
+
+int64_t Budget(const Stream& stream) {
+  int64_t budget = 300;  // the kernel's default of net.core.netdev_budget
+  for (const Fact& fact : stream.facts) {
+    if (fact.name != "net.core.netdev_budget") continue;
+    std::from_chars(fact.value.data(), fact.value.data() + fact.value.size(), budget);
+  }
+  return budget;
+}
+
+Finding OfNode(Cause cause, std::string name, int64_t since_ns) {
+  Finding finding{.cause = cause, .queue = std::move(name)};
+  finding.certainty = Certainty::kHigh;
+  finding.since_ns = since_ns;
+  return finding;
+}
+
+// What one stream says it lost, one sentence each.
+std::vector<Statement> Losses(const NodeStream& node) {
+  const Stream& stream = *node.stream;
+  std::vector<Statement> losses;
+  if (stream.missing_numbers > 0) {
+    losses.push_back(
+        {Number(static_cast<int64_t>(stream.missing_numbers)) + " records never arrived", {}});
+  }
+  for (const Gap& gap : stream.gaps) losses.push_back({gap.what, {}});
+  int64_t holes = 0;
+  for (size_t i = 1; i < stream.snapshots.size(); ++i) {
+    const Snapshot& snapshot = stream.snapshots[i];
+    const uint64_t expected = stream.snapshots[i - 1].sequence + 1 + snapshot.folded;
+    if (snapshot.sequence > expected) holes += static_cast<int64_t>(snapshot.sequence - expected);
+  }
+  if (holes > 0) losses.push_back({Number(holes) + " snapshots never arrived", {}});
+  if (stream.snapshots.empty()) return losses;
+  for (const HookInfo& hook : stream.hello.hooks) {
+    const auto sample = node.series.HookAt(hook.id, stream.snapshots.size() - 1);
+    if (!sample) continue;
+    const auto say = [&](uint64_t count, const char* what) {
+      if (count == 0) return;
+      losses.push_back(
+          {hook.program + ": " + Number(static_cast<int64_t>(count)) + " " + what, {hook.program}});
+    };
+    say(sample->dropped, "marks or details found the ring full");
+    say(sample->unplaced, "hits found no room for their queue");
+    say(sample->misses.value_or(0), "hits the kernel skipped");
+  }
+  return losses;
+}
+
+}  // namespace
+
+std::vector<Finding> LateVcpus(const Joined& joined, const Window& window) {
+  std::vector<Finding> findings;
+  for (const LocalQueue& queue : joined.others()) {
+    const Side vcpu(queue.info.kind == QueueKind::kVcpu ? &queue : nullptr, window.from_ns,
+                    window.to_ns);
+    if (!vcpu) continue;
+    const auto run = LateRun(vcpu);
+    if (!run) continue;
+    const Interval ran = *vcpu.Growth(Count::kVcpuRunUs, *run);
+    const Interval waited = *vcpu.Growth(Count::kVcpuDelayUs, *run);
+    const int64_t span_ns = vcpu.End(run->last).mid_ns() - vcpu.Begin(run->first).mid_ns();
+    Finding finding = OfNode(Cause::kLateVcpu, queue.Name(), vcpu.Begin(run->first).mid_ns());
+    finding.title = "a vCPU waited for a CPU " + Percent(waited.lo * 1000, span_ns) +
+                    " of the time, and ran " + Percent(ran.lo * 1000, span_ns);
+    finding.because =
+        "other work on the host takes its CPU; interrupts reach the guest late,"
+        " though every count may look healthy";
+    finding.evidence.push_back(
+        {"run delay " + Seconds(waited.lo * 1000) + ", run time " + Seconds(ran.lo * 1000) +
+             " in " + Seconds(span_ns),
+         {vcpu.HookOf(Count::kVcpuDelayUs), vcpu.HookOf(Count::kVcpuRunUs)}});
+    finding.missing.push_back("how late single interrupts were (needs events of both sides)");
+    finding.would_refute = "the same latency with the vCPU alone on its CPU";
+    const std::string pid = std::to_string(queue.info.owner_pid);
+    finding.next.push_back({vcpu.node().name, "ps -eLo psr,pcpu,comm --sort=-pcpu | head",
+                            "shows who runs on the vCPU's CPU"});
+    finding.next.push_back({vcpu.node().name, "taskset -cap CPUS " + pid,
+                            "gives the VMM's threads CPUs of their own"});
+    findings.push_back(std::move(finding));
+  }
+  return findings;
+}
+
+std::vector<Finding> SoftirqSqueezes(const Joined& joined, const Window& window) {
+  std::vector<Finding> findings;
+  for (const LocalQueue& queue : joined.others()) {
+    const Side cpu(queue.info.kind == QueueKind::kCpu ? &queue : nullptr, window.from_ns,
+                   window.to_ns);
+    if (!cpu) continue;
+    const int64_t budget = Budget(cpu.stream());
+    const auto is_so = [&](const SnapshotRange& part) {
+      const auto processed = cpu.Growth(Count::kSoftnetProcessed, part);
+      const auto squeezed = cpu.Growth(Count::kSoftnetSqueezed, part);
+      // Each squeeze ends a run of at most `budget` packets: most went through such runs.
+      return processed && processed->hi && squeezed && squeezed->lo > 0 &&
+             2 * squeezed->lo * budget > *processed->hi;
+    };
+    const auto run = LongestRun(cpu, Count::kSoftnetProcessed, is_so);
+    constexpr int64_t kFew = 10;  // fewer are an accident of one moment
+    if (!run || cpu.Growth(Count::kSoftnetSqueezed, *run)->lo < kFew) continue;
+    Finding finding = OfNode(Cause::kSoftirqSqueeze, queue.Name(), cpu.Begin(run->first).mid_ns());
+    const Interval squeezed = *cpu.Growth(Count::kSoftnetSqueezed, *run);
+    const Interval processed = *cpu.Growth(Count::kSoftnetProcessed, *run);
+    finding.title = "net_rx_action ran out of its budget " + Words(squeezed) + " times";
+    finding.because = "more packets wait than one softirq may take, or each takes too long";
+    finding.evidence.push_back(
+        {Words(squeezed) + " squeezes for " + Words(processed) + " packets; budget " +
+             Number(budget),
+         {cpu.HookOf(Count::kSoftnetSqueezed), cpu.HookOf(Count::kSoftnetProcessed)}});
+    finding.missing.push_back("how long net_rx_action runs (needs its duration histogram)");
+    finding.danger = "the guest takes packets more slowly than they come; the host's ring fills";
+    finding.would_refute = "the same drops without squeezes";
+    finding.next.push_back({cpu.node().name, "sysctl -w net.core.netdev_budget=600",
+                            "longer softirqs: other work on that CPU waits longer"});
+    findings.push_back(std::move(finding));
+  }
+  return findings;
+}
+
+std::vector<Finding> DataLosses(const Joined& joined, const Window& window) {
+  std::vector<Finding> findings;
+  for (const NodeStream& node : joined.nodes()) {
+    std::vector<Statement> losses = Losses(node);
+    if (losses.empty()) continue;
+    Finding finding = OfNode(Cause::kDataLoss, node.name, window.from_ns);
+    finding.title = "this tool lost data of " + node.name;
+    finding.because =
+        "counters are cumulative, so counts stay right and their intervals allow for"
+        " what was lost; what happened between is not known";
+    finding.evidence = std::move(losses);
+    finding.would_refute = "the same counts from a recording without losses";
+    findings.push_back(std::move(finding));
+  }
+  return findings;
+}
+
+}  // namespace ringside

@@ -1,0 +1,240 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "correlate/chain.h"
+
+#include <algorithm>
+#include <set>
+
+#include "correlate/causes/causes.h"
+
+namespace ringside {
+namespace {
+
+struct Mechanism {
+  Cause effect;
+  Cause cause;
+};
+
+// What can cause what, and how: see the files in causes/.
+constexpr Mechanism kMechanisms[] = {
+    {Cause::kIrqDisabled, Cause::kExternalInjector},
+    {Cause::kIrqDisabled, Cause::kEmptySignal},
+    {Cause::kIrqDisabled, Cause::kDuplicateInjection},
+    {Cause::kIrqDisabled, Cause::kBusyPollSpurious},
+    {Cause::kIrqStormRisk, Cause::kExternalInjector},
+    {Cause::kIrqStormRisk, Cause::kEmptySignal},
+    {Cause::kIrqStormRisk, Cause::kDuplicateInjection},
+    {Cause::kIrqStormRisk, Cause::kBusyPollSpurious},
+    {Cause::kIrqDisabledDrained, Cause::kIrqDisabled},
+    {Cause::kDeadQueue, Cause::kIrqDisabled},
+    {Cause::kDeadQueue, Cause::kSuppressedStall},
+    {Cause::kDeadQueue, Cause::kLostInterrupt},
+    {Cause::kDeadQueue, Cause::kStaleRoute},
+    {Cause::kDeadQueue, Cause::kLostAcrossPause},
+    {Cause::kDeadQueue, Cause::kNoTxSignal},
+    {Cause::kTunRingFull, Cause::kDeadQueue},
+    {Cause::kTunRingFull, Cause::kIrqDisabled},
+    {Cause::kTunRingFull, Cause::kStaleRoute},
+    {Cause::kTunRingFull, Cause::kLostInterrupt},
+    {Cause::kTunRingFull, Cause::kLostAcrossPause},
+    {Cause::kTunRingFull, Cause::kSuppressedStall},
+    {Cause::kTunRingFull, Cause::kSoftirqSqueeze},
+    {Cause::kTunRingFull, Cause::kLateVcpu},
+    {Cause::kInterruptMerging, Cause::kLateVcpu},
+    {Cause::kInterruptMerging, Cause::kExternalInjector},
+    {Cause::kSoftirqSqueeze, Cause::kLateVcpu},
+};
+
+// note_interrupt's window and limit (kernel/irq/spurious.c).
+constexpr int64_t kRuleWindow = 100'000;
+
+const QueueEvidence* EvidenceOf(const std::vector<QueueEvidence>& queues, const Finding& finding) {
+  const auto found = std::find_if(queues.begin(), queues.end(), [&](const QueueEvidence& queue) {
+    return queue.Name() == finding.queue;
+  });
+  return found == queues.end() ? nullptr : &*found;
+}
+
+// Softnet and vCPU findings concern all queues of their node or VM.
+bool Concerns(const Finding& cause, const QueueEvidence& queue) {
+  const std::string owner = cause.queue.substr(0, cause.queue.find('/'));
+  if (cause.cause == Cause::kSoftirqSqueeze) return queue.guest && queue.guest.node().name == owner;
+  if (cause.cause != Cause::kLateVcpu || !queue.host) return false;
+  for (const LocalQueue& other : queue.joined->others()) {
+    if (other.Name() == cause.queue) return other.info.vm_id == queue.host.queue().info.vm_id;
+  }
+  return false;
+}
+
+bool SamePlace(const std::vector<QueueEvidence>& queues, const Finding& cause,
+               const Finding& effect) {
+  if (cause.queue == effect.queue) return true;
+  const QueueEvidence* evidence = EvidenceOf(queues, effect);
+  if (evidence != nullptr) return Concerns(cause, *evidence);
+  // Between two of a VM's own: any queue ties them together.
+  return std::any_of(queues.begin(), queues.end(), [&](const QueueEvidence& queue) {
+    return Concerns(cause, queue) && Concerns(effect, queue);
+  });
+}
+
+// Interrupts of the guest that came from `cause`, at least and at most.
+Interval InterruptsBy(Cause cause, const QueueEvidence& evidence) {
+  const Interval none = Interval::Exactly(0);
+  if (cause == Cause::kExternalInjector) {
+    return evidence.guest ? ForeignSignals(evidence, evidence.guest.range()).value_or(none) : none;
+  }
+  if (cause == Cause::kEmptySignal) {
+    return evidence.host.Growth(Count::kVhostEmpty).value_or(none);
+  }
+  return {0, std::nullopt};
+}
+
+// Whether the kernel's rule reaches its limit with what `cause` made: its interrupts alone are 999
+// in 1,000 of all, or without them too few are left for one window of 100,000.
+bool ReachesLimit(Cause cause, const QueueEvidence& evidence) {
+  const auto irq = evidence.guest.Growth(Count::kGuestIrq);
+  const auto none = evidence.guest.Growth(Count::kGuestNone);
+  if (!irq || !irq->hi || !none || !none->hi) return false;
+  if (cause == Cause::kBusyPollSpurious) {
+    const Interval foreign = InterruptsBy(Cause::kExternalInjector, evidence);
+    const Interval empty = InterruptsBy(Cause::kEmptySignal, evidence);
+    const int64_t others_lo = foreign.lo + empty.lo;
+    const int64_t others_hi = foreign.hi.value_or(irq->lo) + empty.hi.value_or(irq->lo);
+    return irq->lo - others_hi >= kRuleWindow &&
+           (none->lo - others_hi) * 1000 > 999 * (*irq->hi - others_lo);
+  }
+  const Interval made = InterruptsBy(cause, evidence);
+  if (!made.hi || made.lo == 0) return cause == Cause::kDuplicateInjection;
+  return *made.hi * 1000 >= 999 * irq->lo ||
+         (none->lo - *made.hi) * 1000 <= 999 * (irq->lo - *made.hi);
+}
+
+bool Suffices(const std::vector<QueueEvidence>& queues, const Finding& cause,
+              const Finding& effect) {
+  if (effect.cause != Cause::kIrqDisabled && effect.cause != Cause::kIrqStormRisk) return true;
+  const QueueEvidence* evidence = EvidenceOf(queues, effect);
+  return evidence != nullptr && ReachesLimit(cause.cause, *evidence);
+}
+
+// Pseudo-queues that belong to a queue's guest or VM.
+bool HasOther(const QueueEvidence& queue, QueueKind kind) {
+  return std::any_of(queue.joined->others().begin(), queue.joined->others().end(),
+                     [&](const LocalQueue& other) {
+                       if (other.info.kind != kind) return false;
+                       return kind == QueueKind::kCpu
+                                  ? queue.guest && other.node->name == queue.guest.node().name
+                                  : queue.host && other.info.vm_id == queue.host.queue().info.vm_id;
+                     });
+}
+
+// What would have to be observed to rule `cause` out for this queue, where it is not; else empty.
+std::string Unobserved(Cause cause, const QueueEvidence& queue) {
+  const auto guest = [&] { return queue.guest ? "" : "guest: no agent in it"; };
+  switch (cause) {
+    case Cause::kExternalInjector:
+      return queue.host.Observes(Count::kEventfdWritten) ? "" : "host: writes to the eventfd";
+    case Cause::kEmptySignal:
+      return queue.host.Observes(Count::kVhostEmpty) ? "" : "host: signals without a new entry";
+    case Cause::kBusyPollSpurious:
+      return queue.guest.Observes(Count::kGuestPacketsBusy) ? "" : "guest: packets by busy polls";
+    case Cause::kSoftirqSqueeze:
+      return HasOther(queue, QueueKind::kCpu) ? "" : "softnet: the guest's softnet_stat";
+    case Cause::kLateVcpu:
+      return HasOther(queue, QueueKind::kVcpu) ? "" : "vcpu: run and delay time of the vCPUs";
+    case Cause::kDuplicateInjection:
+    case Cause::kLostInterrupt:
+      if (!queue.guest) return guest();
+      return queue.host.Observes(Count::kKvmMerged) ? "" : "merged: injections that were merged";
+    case Cause::kLostAcrossPause:
+      return queue.host && queue.host.At(Gauge::kVmRunning, queue.host.range().last)
+                 ? ""
+                 : "vm.running: whether the VM was stopped";
+    default: return guest();
+  }
+}
+
+std::string Reference(const Finding& cause, const Finding& effect) {
+  std::string text(CauseId(cause.cause));
+  return cause.queue == effect.queue ? text : text + "@" + cause.queue;
+}
+
+void AddMissing(std::string what, Finding* finding) {
+  if (what.empty()) return;
+  if (std::find(finding->missing.begin(), finding->missing.end(), what) == finding->missing.end()) {
+    finding->missing.push_back(std::move(what));
+  }
+}
+
+void Link(const std::vector<QueueEvidence>& queues, const std::vector<Finding>& all,
+          Finding* finding) {
+  const QueueEvidence* evidence = EvidenceOf(queues, *finding);
+  bool undecided = false;
+  std::vector<std::string> unknown;
+  for (const Mechanism& mechanism : kMechanisms) {
+    if (mechanism.effect != finding->cause) continue;
+    bool found = false;
+    for (const Finding& cause : all) {
+      if (cause.cause != mechanism.cause || !SamePlace(queues, cause, *finding)) continue;
+      found = true;
+      const bool suffices = Suffices(queues, cause, *finding);
+      (suffices ? finding->caused_by : finding->contributors).push_back(Reference(cause, *finding));
+    }
+    if (found || evidence == nullptr) continue;
+    std::string what = Unobserved(mechanism.cause, *evidence);
+    if (!what.empty()) unknown.push_back(std::move(what));
+  }
+  if (finding->caused_by.empty()) {
+    undecided = !unknown.empty();
+    for (std::string& what : unknown) AddMissing(std::move(what), finding);
+  }
+  finding->root = finding->caused_by.empty() && !undecided;
+}
+
+// A guest's interrupts alone do not tell who sent them.
+void DoubtWithoutHost(const std::vector<QueueEvidence>& queues, Finding* finding) {
+  if (finding->cause != Cause::kBusyPollSpurious) return;
+  const QueueEvidence* evidence = EvidenceOf(queues, *finding);
+  if (evidence == nullptr || evidence->host.Observes(Count::kEventfdWritten)) return;
+  finding->root = false;
+  AddMissing("host: writes to the eventfd", finding);
+}
+
+// Roots first, each followed by what it causes.
+void Sort(std::vector<Finding>* findings) {
+  std::vector<Finding> sorted;
+  std::set<size_t> done;
+  const std::vector<Finding>& all = *findings;
+  const auto follow = [&](const auto& self, size_t at) -> void {
+    if (!done.insert(at).second) return;
+    sorted.push_back(all[at]);
+    for (size_t i = 0; i < all.size(); ++i) {
+      const std::string reference = Reference(all[at], all[i]);
+      const auto& by = all[i].caused_by;
+      if (std::find(by.begin(), by.end(), reference) != by.end()) self(self, i);
+    }
+  };
+  for (size_t i = 0; i < all.size(); ++i) {
+    if (all[i].root && all[i].cause != Cause::kDataLoss) follow(follow, i);
+  }
+  for (size_t i = 0; i < all.size(); ++i) {
+    if (all[i].cause != Cause::kDataLoss) follow(follow, i);
+  }
+  for (size_t i = 0; i < all.size(); ++i) follow(follow, i);
+  *findings = std::move(sorted);
+}
+
+}  // namespace
+
+void Chain(const std::vector<QueueEvidence>& queues, std::vector<Finding>* findings) {
+  const std::vector<Finding> all = *findings;
+  for (Finding& finding : *findings) {
+    Link(queues, all, &finding);
+    // An undecided stall has causes that were looked for in vain: it names what is missing itself.
+    if (finding.cause == Cause::kDeadQueue && finding.certainty != Certainty::kHigh) {
+      finding.root = false;
+    }
+    DoubtWithoutHost(queues, &finding);
+  }
+  Sort(findings);
+}
+
+}  // namespace ringside
