@@ -26,6 +26,7 @@ Usage: ringside INCIDENT [--queue Q] [--from T] [--to T] [--wide]
 Ask an incident (a .rsi file or a collector's store directory):
   INCIDENT     its report and what is wrong: start here
   report       one line per queue: counts from the host's tap to the guest's polls, verdict
+  explain      what is wrong and why: the root first, with evidence and what to type next
   ledger       every count as an interval, every identity between them, and why
   queues       what the queues are: interrupts, rings, host partner, last state
   timeline     what happened when: marks, changes, kernel log, gaps, detail events
@@ -65,6 +66,7 @@ void Declare(Parser& parser) {
   AddSummary(app, parser.action);
   AddRecord(app, parser.action);
   AddReport(app, parser.action);
+  AddExplain(app, parser.action);
   AddLedger(app, parser.action);
   AddQueues(app, parser.action);
   AddTimeline(app, parser.action);

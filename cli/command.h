@@ -40,6 +40,7 @@ std::string Examples(std::initializer_list<std::string_view> lines);
 void AddSummary(CLI::App& app, Action& action);  // `ringside INCIDENT`
 void AddRecord(CLI::App& app, Action& action);
 void AddReport(CLI::App& app, Action& action);
+void AddExplain(CLI::App& app, Action& action);
 void AddLedger(CLI::App& app, Action& action);
 void AddQueues(CLI::App& app, Action& action);
 void AddTimeline(CLI::App& app, Action& action);

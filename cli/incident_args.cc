@@ -101,12 +101,16 @@ absl::StatusOr<LoadedLedger> LoadLedger(const IncidentArgs& args) {
   if (!incident.ok()) return incident.status();
   LoadedLedger loaded;
   loaded.incident = *std::move(incident);
-  loaded.ledger = MakeLedger(loaded.incident.recording, {});
+  Analysis analysis = Analyse(loaded.incident.recording, {});
+  loaded.ledger = std::move(analysis.ledger);
+  loaded.findings = std::move(analysis.findings);
   loaded.zero_ns = loaded.ledger.window.from_ns;
   if (absl::Status status = ParseWindow(args, loaded); !status.ok()) return status;
   if (loaded.options.from_ns || loaded.options.to_ns) {
     const Window whole = loaded.ledger.window;
-    loaded.ledger = MakeLedger(loaded.incident.recording, loaded.options);
+    analysis = Analyse(loaded.incident.recording, loaded.options);
+    loaded.ledger = std::move(analysis.ledger);
+    loaded.findings = std::move(analysis.findings);
     if (loaded.ledger.window.from_ns >= loaded.ledger.window.to_ns) {
       return absl::OutOfRangeError(fmt::format("{}: nothing was recorded in that window; it has {}",
                                                args.path, LocalRange(whole.from_ns, whole.to_ns)));
@@ -118,6 +122,10 @@ absl::StatusOr<LoadedLedger> LoadLedger(const IncidentArgs& args) {
     if (!index.ok()) return index.status();
     QueueLedger only = std::move(loaded.ledger.queues[*index]);
     loaded.ledger.queues.clear();
+    std::erase_if(loaded.findings, [&](const Finding& finding) {
+      return !finding.host_queue.empty() && finding.host_queue != only.host_queue &&
+             finding.queue != only.queue;
+    });
     loaded.ledger.queues.push_back(std::move(only));
     loaded.options.queue = args.queue;
   }

@@ -9,7 +9,7 @@
 #include "CLI/App.hpp"
 #include "absl/status/statusor.h"
 #include "cli/open.h"
-#include "correlate/ledger.h"
+#include "correlate/analysis.h"
 
 namespace ringside {
 
@@ -28,9 +28,10 @@ void AddIncidentOptions(CLI::App& command, IncidentArgs& args);
 
 struct LoadedLedger {
   Incident incident;
-  Ledger ledger;          // over the window and of the queue that were asked for
-  LedgerOptions options;  // what was asked for, on the axis
-  int64_t zero_ns = 0;    // the incident's first snapshot: where +3.2s counts from
+  std::vector<Finding> findings;  // of the same; of the nodes and VMs as well
+  Ledger ledger;                  // over the window and of the queue that were asked for
+  LedgerOptions options;          // what was asked for, on the axis
+  int64_t zero_ns = 0;            // the incident's first snapshot: where +3.2s counts from
 };
 
 // Opens the incident and makes its ledger. A wrong time is a usage error; a queue that the incident

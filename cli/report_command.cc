@@ -3,12 +3,26 @@
 #include <memory>
 
 #include "cli/command.h"
+#include "cli/explain_text.h"
+#include "cli/format.h"
 #include "cli/incident_args.h"
 #include "cli/report_text.h"
 #include "cli/terminal.h"
 
 namespace ringside {
 namespace {
+
+// The finding that the story begins with; data of our own that was lost is a warning already.
+std::string FirstFinding(const IncidentArgs& args, const LoadedLedger& loaded, const Page& page) {
+  if (loaded.findings.empty() || loaded.findings.front().cause == Cause::kDataLoss) return "";
+  std::string text = FindingText(loaded.findings.front(), loaded.zero_ns, page);
+  const size_t more = loaded.findings.size() - 1;
+  if (more > 0) {
+    text +=
+        "and " + std::to_string(more) + " more: ringside explain " + Printable(args.path) + "\n";
+  }
+  return text + "\n";
+}
 
 absl::Status WriteReport(const IncidentArgs& args, bool with_verdicts) {
   auto loaded = LoadLedger(args);
@@ -21,7 +35,9 @@ absl::Status WriteReport(const IncidentArgs& args, bool with_verdicts) {
   Page page = StdoutPage(args.wide);
   std::string text = HeadlineText(args.path, ledger, page) + "\n" + ReportTableText(ledger, page);
   if (!ledger.warnings.empty()) text += "\n" + WarningsText(ledger, page);
-  if (with_verdicts) text += "\n" + VerdictText(args.path, ledger, page);
+  if (with_verdicts) {
+    text += "\n" + FirstFinding(args, *loaded, page) + VerdictText(args.path, ledger, page);
+  }
   return WriteOut(text);
 }
 

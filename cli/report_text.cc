@@ -59,7 +59,8 @@ const Identity* FirstWith(const QueueLedger& queue, Verdict verdict) {
 }
 
 // Until causes are known by name, the identity that is violated stands for the finding.
-std::string FindingText(const QueueLedger& queue) {
+std::string FindingColumn(const QueueLedger& queue) {
+  if (!queue.finding.empty()) return queue.finding;
   const Identity* violated = FirstWith(queue, Verdict::kViolated);
   return violated == nullptr ? "" : violated->id;
 }
@@ -80,7 +81,7 @@ std::vector<Column> ReportColumns(const Ledger& ledger) {
   }
   columns.push_back({.title = "verdict", .bar = true});
   bool found = std::any_of(ledger.queues.begin(), ledger.queues.end(),
-                           [](const QueueLedger& queue) { return !FindingText(queue).empty(); });
+                           [](const QueueLedger& queue) { return !FindingColumn(queue).empty(); });
   columns.push_back({.title = "finding", .hide_rank = found ? kFinding : kUnseen});
   return columns;
 }
@@ -98,7 +99,7 @@ std::vector<Cell> ReportRow(const QueueLedger& queue, bool one_host) {
     row.push_back({CountCellText(cell), CountStyle(spec.count, cell)});
   }
   row.push_back({std::string(VerdictName(queue.verdict)), VerdictStyle(queue.verdict)});
-  row.push_back({FindingText(queue), Style::kBold});
+  row.push_back({FindingColumn(queue), Style::kBold});
   return row;
 }
 
@@ -282,7 +283,7 @@ Json ReportRows(const Ledger& ledger) {
     Json row = {{"queue", OrNull(queue.queue)},
                 {"host_queue", OrNull(queue.host_queue)},
                 {"verdict", std::string(VerdictName(queue.verdict))},
-                {"finding", OrNull(FindingText(queue))},
+                {"finding", OrNull(FindingColumn(queue))},
                 {"counts", Json::object()}};
     for (const CountCell& cell : queue.counts) {
       row["counts"][std::string(CountName(cell.count))] = CountJson(cell);

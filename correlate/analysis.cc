@@ -73,6 +73,13 @@ Analysis Analyse(const Recording& recording, const LedgerOptions& options) {
   append(SoftirqSqueezes(joined, analysis.ledger.window));
   append(DataLosses(joined, analysis.ledger.window));
   Chain(queues, &analysis.findings);
+  for (QueueLedger& queue : analysis.ledger.queues) {
+    const std::string& name = queue.queue.empty() ? queue.host_queue : queue.queue;
+    for (const Finding& finding : analysis.findings) {
+      if (finding.queue != name || !queue.finding.empty()) continue;
+      queue.finding = CauseId(finding.cause);
+    }
+  }
   return analysis;
 }
 

@@ -12,6 +12,8 @@ namespace {
 struct Mechanism {
   Cause effect;
   Cause cause;
+  // False: it acts through another one in the table, which speaks for it where it was not found.
+  bool directly = true;
 };
 
 // What can cause what, and how: see the files in causes/.
@@ -32,11 +34,11 @@ constexpr Mechanism kMechanisms[] = {
     {Cause::kDeadQueue, Cause::kLostAcrossPause},
     {Cause::kDeadQueue, Cause::kNoTxSignal},
     {Cause::kTunRingFull, Cause::kDeadQueue},
-    {Cause::kTunRingFull, Cause::kIrqDisabled},
-    {Cause::kTunRingFull, Cause::kStaleRoute},
-    {Cause::kTunRingFull, Cause::kLostInterrupt},
-    {Cause::kTunRingFull, Cause::kLostAcrossPause},
-    {Cause::kTunRingFull, Cause::kSuppressedStall},
+    {Cause::kTunRingFull, Cause::kIrqDisabled, false},
+    {Cause::kTunRingFull, Cause::kStaleRoute, false},
+    {Cause::kTunRingFull, Cause::kLostInterrupt, false},
+    {Cause::kTunRingFull, Cause::kLostAcrossPause, false},
+    {Cause::kTunRingFull, Cause::kSuppressedStall, false},
     {Cause::kTunRingFull, Cause::kSoftirqSqueeze},
     {Cause::kTunRingFull, Cause::kLateVcpu},
     {Cause::kInterruptMerging, Cause::kLateVcpu},
@@ -178,7 +180,7 @@ void Link(const std::vector<QueueEvidence>& queues, const std::vector<Finding>& 
       const bool suffices = Suffices(queues, cause, *finding);
       (suffices ? finding->caused_by : finding->contributors).push_back(Reference(cause, *finding));
     }
-    if (found || evidence == nullptr) continue;
+    if (found || evidence == nullptr || !mechanism.directly) continue;
     std::string what = Unobserved(mechanism.cause, *evidence);
     if (!what.empty()) unknown.push_back(std::move(what));
   }

@@ -90,6 +90,7 @@ struct QueueLedger {
   // kernels keep tracing programs away from some tasks). Intervals allow for them.
   uint64_t unseen = 0;
   Verdict verdict = Verdict::kInconclusive;  // the worst of the judged identities
+  std::string finding;  // id of the first finding about it (correlate/analysis.h), empty: none
   const CountCell* Find(Count count) const;
 };
 
