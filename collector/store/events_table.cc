@@ -91,7 +91,7 @@ struct Cursor : sqlite3_vtab_cursor {
   const StreamNames* names = nullptr;
   std::vector<Event> events;
   size_t at = 0;
-  Statement load;
+  SqlStatement load;
 
   Table& table() const { return *static_cast<Table*>(pVtab); }
   bool ended() const { return at >= events.size(); }
@@ -99,7 +99,7 @@ struct Cursor : sqlite3_vtab_cursor {
 
 absl::Status ReadNames(Cursor& cursor) {
   Table& table = cursor.table();
-  absl::StatusOr<Statement> streams =
+  absl::StatusOr<SqlStatement> streams =
       PrepareOn(table.db, table.name,
                 "SELECT s.id, n.name FROM main.streams s JOIN main.nodes n ON n.id = s.node"
                 " WHERE s.id IN (SELECT stream FROM main.event_chunks)");
@@ -109,7 +109,7 @@ absl::Status ReadNames(Cursor& cursor) {
     cursor.streams[streams->Int(0)].node = streams->Text(1);
   }
   if (!row.ok()) return row.status();
-  absl::StatusOr<Statement> queues =
+  absl::StatusOr<SqlStatement> queues =
       PrepareOn(table.db, table.name,
                 "SELECT q.stream, q.queue, v.device || '/' || v.name FROM main.queues q"
                 " JOIN main.queue_versions v ON v.queue = q.id ORDER BY v.id");
@@ -121,7 +121,7 @@ absl::Status ReadNames(Cursor& cursor) {
   }
   if (!row.ok()) return row.status();
   for (auto& [id, stream] : cursor.streams) {
-    absl::StatusOr<Statement> clock = PrepareOn(
+    absl::StatusOr<SqlStatement> clock = PrepareOn(
         table.db, table.name,
         "SELECT begin_mono_ns, begin_real_ns FROM main.snapshots WHERE stream = ?1 ORDER BY id");
     if (!clock.ok()) return clock.status();
@@ -142,7 +142,7 @@ struct Wanted {
 
 absl::Status FindChunks(Cursor& cursor, const Wanted& wanted) {
   Table& table = cursor.table();
-  absl::StatusOr<Statement> chunks = PrepareOn(
+  absl::StatusOr<SqlStatement> chunks = PrepareOn(
       table.db, table.name,
       wanted.queue == nullptr
           ? "SELECT id, stream, from_mono_ns, to_mono_ns FROM main.event_chunks ORDER BY id"
@@ -173,7 +173,7 @@ absl::Status NextChunk(Cursor& cursor) {
   while (cursor.events.empty() && cursor.next_chunk < cursor.chunks.size()) {
     const Cursor::Place& place = cursor.chunks[cursor.next_chunk++];
     if (!cursor.load) {
-      absl::StatusOr<Statement> load =
+      absl::StatusOr<SqlStatement> load =
           PrepareOn(cursor.table().db, cursor.table().name,
                     "SELECT data FROM main.event_chunks WHERE id = ?1");
       if (!load.ok()) return load.status();

@@ -184,7 +184,7 @@ Tables MakeTables(int32_t version) {
   absl::StatusOr<Db> db =
       Db::Open(":memory:", "memory", SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE);
   if (!db.ok() || !db->Exec(TablesSql(version)).ok()) return tables;
-  absl::StatusOr<Statement> select =
+  absl::StatusOr<SqlStatement> select =
       db->Prepare("SELECT name, sql FROM sqlite_schema WHERE type = 'table'");
   while (select.ok() && select->Next().value_or(false)) {
     tables.emplace(select->Text(0), select->Text(1));
@@ -205,7 +205,7 @@ const Tables& ExpectedTables(int32_t version) {
 // A table that is not what this schema says could be a view, or a virtual table, of somebody's
 // making.
 absl::Status CheckTables(Db& db, int32_t version) {
-  absl::StatusOr<Statement> select =
+  absl::StatusOr<SqlStatement> select =
       db.Prepare("SELECT type || sql FROM sqlite_schema WHERE name = ?1");
   if (!select.ok()) return select.status();
   for (const auto& [name, sql] : ExpectedTables(version)) {

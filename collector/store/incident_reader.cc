@@ -154,6 +154,20 @@ uint64_t BaseNumber(const std::vector<StreamPart>& parts) {
   return base;
 }
 
+// Each file's changes stay its own: clocks and windows of two recorders are not one.
+absl::Status MergeChanges(const Sources& sources, IncidentWriter& writer) {
+  for (const std::unique_ptr<IncidentSource>& source : sources) {
+    const absl::Status status = source->ForEachChange([&](NumberedChange change) {
+      absl::Status put = writer.AppendMerged(change);
+      if (!absl::IsResourceExhausted(put)) return put;
+      put = writer.Commit({});
+      return put.ok() ? writer.AppendMerged(std::move(change)) : put;
+    });
+    if (!status.ok()) return status;
+  }
+  return absl::OkStatus();
+}
+
 absl::Status WriteMerged(const Sources& sources, IncidentWriter& writer) {
   const Recording about = About(sources);
   writer.SetMerged(about.closed, about.real_from_ns, about.real_to_ns);
@@ -171,6 +185,7 @@ absl::Status WriteMerged(const Sources& sources, IncidentWriter& writer) {
     });
     if (!status.ok()) return status;
   }
+  if (absl::Status status = MergeChanges(sources, writer); !status.ok()) return status;
   return writer.Close();
 }
 
@@ -246,7 +261,7 @@ std::map<StreamKey, uint64_t> CommittedNumbers(const std::string& directory,
       warnings.push_back(Text(file.status()));
       continue;
     }
-    absl::StatusOr<Statement> select = file->db.Prepare(
+    absl::StatusOr<SqlStatement> select = file->db.Prepare(
         "SELECT n.machine_id, n.boot_id, s.instance, max(s.last_number, s.base_number)"
         " FROM streams s JOIN nodes n ON n.id = s.node");
     while (select.ok() && select->Next().value_or(false)) {

@@ -23,7 +23,7 @@ absl::StatusOr<std::unique_ptr<IncidentSource>> IncidentSource::Open(const std::
 }
 
 absl::Status IncidentSource::ReadAbout() {
-  absl::StatusOr<Statement*> meta = Prepared("SELECT key, value FROM meta");
+  absl::StatusOr<SqlStatement*> meta = Prepared("SELECT key, value FROM meta");
   if (!meta.ok()) return meta.status();
   absl::StatusOr<bool> row = (*meta)->Bind().Next();
   for (; row.ok() && *row; row = (*meta)->Next()) {
@@ -36,7 +36,7 @@ absl::Status IncidentSource::ReadAbout() {
   }
   if (!row.ok()) return row.status();
   CleanText(about_.recorder, kNameBytesMax);
-  absl::StatusOr<Statement*> gaps =
+  absl::StatusOr<SqlStatement*> gaps =
       Prepared("SELECT from_real_ns, to_real_ns, what FROM gaps WHERE stream IS NULL ORDER BY id");
   if (!gaps.ok()) return gaps.status();
   for (row = (*gaps)->Bind().Next(); row.ok() && *row; row = (*gaps)->Next()) {
@@ -48,7 +48,7 @@ absl::Status IncidentSource::ReadAbout() {
 }
 
 absl::Status IncidentSource::ReadStreams() {
-  absl::StatusOr<Statement*> select = Prepared(
+  absl::StatusOr<SqlStatement*> select = Prepared(
       "SELECT s.id, n.machine_id, n.boot_id, s.instance, s.base_number FROM streams s"
       " JOIN nodes n ON n.id = s.node ORDER BY s.id");
   if (!select.ok()) return select.status();
@@ -67,20 +67,20 @@ absl::Status IncidentSource::ReadStreams() {
 }
 
 absl::Status IncidentSource::ReadSeries() {
-  absl::StatusOr<Statement*> queues = Prepared("SELECT id, queue FROM queues");
+  absl::StatusOr<SqlStatement*> queues = Prepared("SELECT id, queue FROM queues");
   if (!queues.ok()) return queues.status();
   absl::StatusOr<bool> row = (*queues)->Bind().Next();
   for (; row.ok() && *row; row = (*queues)->Next()) {
     queues_[(*queues)->Int(0)] = static_cast<uint32_t>((*queues)->Int(1));
   }
   if (!row.ok()) return row.status();
-  absl::StatusOr<Statement*> counts = Prepared("SELECT id, name FROM count_names");
+  absl::StatusOr<SqlStatement*> counts = Prepared("SELECT id, name FROM count_names");
   if (!counts.ok()) return counts.status();
   for (row = (*counts)->Bind().Next(); row.ok() && *row; row = (*counts)->Next()) {
     counts_[(*counts)->Int(0)] = CountByName((*counts)->Text(1));
   }
   if (!row.ok()) return row.status();
-  absl::StatusOr<Statement*> series = Prepared(
+  absl::StatusOr<SqlStatement*> series = Prepared(
       "SELECT s.id, q.queue, c.name, s.hook FROM series s JOIN queues q ON q.id = s.queue"
       " JOIN count_names c ON c.id = s.count");
   if (!series.ok()) return series.status();
@@ -93,7 +93,7 @@ absl::Status IncidentSource::ReadSeries() {
     entry.hook = static_cast<uint32_t>((*series)->Int(3));
   }
   if (!row.ok()) return row.status();
-  absl::StatusOr<Statement*> gauges = Prepared(
+  absl::StatusOr<SqlStatement*> gauges = Prepared(
       "SELECT s.id, q.queue, g.name FROM gauge_series s JOIN queues q ON q.id = s.queue"
       " JOIN gauge_names g ON g.id = s.gauge");
   if (!gauges.ok()) return gauges.status();
@@ -115,14 +115,14 @@ constexpr char kNextSql[] =
 }  // namespace
 
 absl::Status IncidentSource::Rewind(int64_t stream) {
-  absl::StatusOr<Statement*> next = Prepared(kNextSql);
+  absl::StatusOr<SqlStatement*> next = Prepared(kNextSql);
   if (!next.ok()) return next.status();
   (*next)->Bind(stream);
   return absl::OkStatus();
 }
 
 absl::StatusOr<std::optional<SourceEntry>> IncidentSource::Next() {
-  absl::StatusOr<Statement*> next = Prepared(kNextSql);
+  absl::StatusOr<SqlStatement*> next = Prepared(kNextSql);
   if (!next.ok()) return next.status();
   const absl::StatusOr<bool> row = (*next)->Next();
   if (!row.ok()) return row.status();
@@ -147,18 +147,18 @@ absl::Status IncidentSource::Damaged(const char* what) const {
   return absl::DataLossError(fmt::format("{}: damaged ({})", path(), what));
 }
 
-absl::StatusOr<Statement*> IncidentSource::Prepared(const char* sql) {
-  Statement& statement = statements_[sql];
+absl::StatusOr<SqlStatement*> IncidentSource::Prepared(const char* sql) {
+  SqlStatement& statement = statements_[sql];
   if (!statement) {
-    absl::StatusOr<Statement> made = file_.db.Prepare(sql);
+    absl::StatusOr<SqlStatement> made = file_.db.Prepare(sql);
     if (!made.ok()) return made.status();
     statement = *std::move(made);
   }
   return &statement;
 }
 
-absl::StatusOr<Statement*> IncidentSource::Row(const char* sql, int64_t id) {
-  absl::StatusOr<Statement*> select = Prepared(sql);
+absl::StatusOr<SqlStatement*> IncidentSource::Row(const char* sql, int64_t id) {
+  absl::StatusOr<SqlStatement*> select = Prepared(sql);
   if (!select.ok()) return select;
   const absl::StatusOr<bool> row = (*select)->Bind(id).Next();
   if (!row.ok()) return row.status();

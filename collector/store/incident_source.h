@@ -9,6 +9,7 @@
 #define RINGSIDE_COLLECTOR_STORE_INCIDENT_SOURCE_H_
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -17,6 +18,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "collector/store/evaluation_rows.h"
 #include "collector/store/incident_file.h"
 #include "collector/store/schema.h"
 #include "correlate/recording.h"
@@ -56,6 +58,11 @@ class IncidentSource {
   // What the recorder added to the stream: clock exchanges and gaps, without numbers.
   absl::StatusOr<std::vector<Record>> Additions(int64_t stream);
 
+  // Every change of a verdict or finding in the file.
+  absl::Status ForEachChange(const std::function<absl::Status(NumberedChange)>& take) {
+    return ringside::ForEachChange(file_.db, take);
+  }
+
   // Rows left out since the last call, because their count or gauge is unknown to this version.
   uint64_t TakeUnknownRows();
 
@@ -86,11 +93,11 @@ class IncidentSource {
 
   absl::Status Damaged(const char* what) const;
   // Prepares on first use; `sql` must be a literal.
-  absl::StatusOr<Statement*> Prepared(const char* sql);
+  absl::StatusOr<SqlStatement*> Prepared(const char* sql);
   // Binds and steps to the one row there must be.
-  absl::StatusOr<Statement*> Row(const char* sql, int64_t id);
+  absl::StatusOr<SqlStatement*> Row(const char* sql, int64_t id);
   IncidentFile file_;
-  std::unordered_map<const char*, Statement> statements_;
+  std::unordered_map<const char*, SqlStatement> statements_;
   std::vector<SourceStream> streams_;
   Recording about_;
   std::unordered_map<int64_t, uint32_t> queues_;              // rows -> the stream's ids

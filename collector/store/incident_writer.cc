@@ -1,21 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "collector/store/incident_writer.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
-#include <cstdio>
+#include <filesystem>
 #include <map>
 #include <optional>
-#include <system_error>
 #include <utility>
 #include <vector>
 
+#include "collector/store/evaluation_rows.h"
+#include "collector/store/new_incident.h"
 #include "collector/store/record_writer.h"
-#include "collector/store/schema.h"
 #include "collector/store/sqlite.h"
 #include "proto/convert.h"
 #include "proto/texts.h"
@@ -31,53 +28,6 @@ constexpr int kReaderWait_ms = 2000;
 
 std::string Name(const StreamKey& key) {
   return fmt::format("{}/{}/{}", key.machine_id, key.boot_id, key.instance);
-}
-
-absl::Status RunAll(Db& db, std::initializer_list<const char*> statements) {
-  for (const char* sql : statements) {
-    if (absl::Status status = db.Exec(sql); !status.ok()) return status;
-  }
-  return absl::OkStatus();
-}
-
-// Writes the empty incident under a name of its own, so that nobody ever sees half of one.
-absl::Status WriteSchema(const std::string& name, const std::string& path,
-                         const std::string& recorder) {
-  absl::StatusOr<Db> db =
-      Db::Open(name, path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX);
-  if (!db.ok()) return db.status();
-  const std::string identity = fmt::format("PRAGMA application_id = {}; PRAGMA user_version = {};",
-                                           kApplicationId, kSchemaVersion);
-  const std::string sql = SchemaSql();
-  if (absl::Status status = RunAll(*db, {"PRAGMA page_size = 4096", "PRAGMA journal_mode = OFF",
-                                         "BEGIN", identity.c_str(), sql.c_str()});
-      !status.ok()) {
-    return status;
-  }
-  absl::StatusOr<Statement> meta = db->Prepare(
-      "INSERT INTO meta VALUES('schema', ?1), ('made_by', ?2), ('recorder', ?3), ('closed', 0),"
-      " ('merged', 0)");
-  if (!meta.ok()) return meta.status();
-  if (absl::Status status =
-          meta->Bind(kSchemaVersion, "ringside " RINGSIDE_VERSION, recorder).Run();
-      !status.ok()) {
-    return status;
-  }
-  return db->Exec("COMMIT");
-}
-
-absl::Status MoveToNewName(const std::string& from, const std::string& to) {
-  if (renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), RENAME_NOREPLACE) == 0) {
-    return absl::OkStatus();
-  }
-  if (errno == EEXIST) {
-    return absl::AlreadyExistsError(fmt::format("{}: exists, and is not overwritten", to));
-  }
-  if (errno == EINVAL && access(to.c_str(), F_OK) != 0 && rename(from.c_str(), to.c_str()) == 0) {
-    return absl::OkStatus();  // file systems without RENAME_NOREPLACE
-  }
-  const std::string why = std::generic_category().message(errno);
-  return absl::UnavailableError(fmt::format("{}: {}", to, why));
 }
 
 enum class Repeat {
@@ -107,7 +57,8 @@ absl::Status CheckBody(const NumberedRecord& record, std::vector<ChunkQueue>& ch
 
 class IncidentWriter::Impl {
  public:
-  Impl(std::string path, Db db) : path_(std::move(path)), db_(std::move(db)) {}
+  Impl(std::string path, std::string recorder, Db db)
+      : path_(std::move(path)), recorder_(std::move(recorder)), db_(std::move(db)) {}
 
   absl::Status Append(const StreamKey& key, NumberedRecord record);
   absl::Status Append(RecorderGap gap) {
@@ -115,6 +66,8 @@ class IncidentWriter::Impl {
     gaps_.push_back(std::move(gap));
     return absl::OkStatus();
   }
+  absl::Status Append(EvaluationChange change);
+  absl::Status Append(NumberedChange change);
   absl::Status Continue(const StreamKey& key, uint64_t last_number);
   absl::Status Commit(const ClockReading& now);
   absl::Status Close();
@@ -142,11 +95,15 @@ class IncidentWriter::Impl {
   void Committed();
 
   const std::string path_;
+  const std::string recorder_;
   Db db_;
   std::optional<RecordWriter> writer_;  // none after a rollback
   std::map<StreamKey, WriterStream> streams_;
   std::vector<PendingRecord> pending_;
-  std::vector<RecorderGap> gaps_;  // pending too
+  std::vector<RecorderGap> gaps_;        // pending too
+  std::vector<NumberedChange> changes_;  // likewise
+  std::optional<EvaluatorInfo> evaluator_;
+  uint64_t changes_made_ = 0;
   size_t pending_bytes_ = 0;
   std::optional<ClockReading> last_clock_;
   int64_t last_commit_mono_ns_ = 0;
@@ -191,6 +148,33 @@ absl::Status IncidentWriter::Impl::Append(const StreamKey& key, NumberedRecord r
   return absl::OkStatus();
 }
 
+absl::Status IncidentWriter::Impl::Append(EvaluationChange change) {
+  if (changes_made_ >= kChangesMax) {
+    return absl::OutOfRangeError(fmt::format(
+        "{}: has {} changes of verdicts and findings, and takes no more", path_, kChangesMax));
+  }
+  if (!evaluator_) {
+    const int64_t at_ns = std::visit([](const auto& body) { return body.at_real_ns; }, change);
+    evaluator_ = EvaluatorInfo{recorder_, at_ns, std::filesystem::path(path_).filename().string()};
+  }
+  CleanChange(change);
+  absl::Status status = Append(NumberedChange{*evaluator_, changes_made_ + 1, std::move(change)});
+  if (status.ok()) ++changes_made_;
+  return status;
+}
+
+absl::Status IncidentWriter::Impl::Append(NumberedChange change) {
+  const size_t bytes = ApproximateBytes(change.change);
+  if (changes_.size() >= kChangesPendingMax ||
+      (pending_bytes_ > 0 && pending_bytes_ + bytes > kPendingBytesMax)) {
+    return absl::ResourceExhaustedError(
+        fmt::format("{}: {} changes wait to be written", path_, changes_.size()));
+  }
+  pending_bytes_ += bytes;
+  changes_.push_back(std::move(change));
+  return absl::OkStatus();
+}
+
 // Exactly once: what a number that is not new stands for.
 absl::StatusOr<Repeat> IncidentWriter::Impl::CheckRepeat(const WriterStream& stream,
                                                          const NumberedRecord& record,
@@ -227,7 +211,7 @@ absl::StatusOr<std::optional<uint64_t>> IncidentWriter::Impl::KnownHash(const Wr
                                                                         uint64_t number) {
   const auto at = stream.pending_hashes.find(number);
   if (at != stream.pending_hashes.end()) return at->second;
-  absl::StatusOr<Statement> select = db_.Prepare(
+  absl::StatusOr<SqlStatement> select = db_.Prepare(
       "SELECT r.hash FROM records r JOIN streams s ON s.id = r.stream JOIN nodes n ON n.id = s.node"
       " WHERE n.machine_id = ?1 AND n.boot_id = ?2 AND s.instance = ?3 AND r.number = ?4");
   if (!select.ok()) return select.status();
@@ -258,7 +242,7 @@ void IncidentWriter::Impl::NoteClock(const ClockReading& now) {
 
 absl::Status IncidentWriter::Impl::Commit(const ClockReading& now) {
   NoteClock(now);
-  const bool idle = pending_.empty() && gaps_.empty() && !failing_ && !closing_;
+  const bool idle = pending_.empty() && gaps_.empty() && changes_.empty() && !failing_ && !closing_;
   if (idle && now.mono_ns - last_commit_mono_ns_ < kIdleCommit_ns) return absl::OkStatus();
   if (failing_) {
     RecorderGap gap = *failing_;
@@ -292,6 +276,9 @@ absl::Status IncidentWriter::Impl::WriteAll() {
   for (const RecorderGap& gap : gaps_) {
     if (absl::Status status = writer_->Write(gap); !status.ok()) return status;
   }
+  for (const NumberedChange& change : changes_) {
+    if (absl::Status status = WriteChange(db_, change); !status.ok()) return status;
+  }
   if (absl::Status status = writer_->WriteStreams(); !status.ok()) return status;
   if (absl::Status status = WriteMeta(closing_); !status.ok()) return status;
   return db_.Exec("COMMIT");
@@ -312,6 +299,7 @@ void IncidentWriter::Impl::Committed() {
   }
   pending_.clear();
   gaps_.clear();
+  changes_.clear();
   pending_bytes_ = 0;
 }
 
@@ -335,33 +323,23 @@ IncidentWriter::~IncidentWriter() = default;
 
 absl::StatusOr<std::unique_ptr<IncidentWriter>> IncidentWriter::Create(
     const std::string& path, const std::string& recorder) {
-  if (access(path.c_str(), F_OK) == 0) {
-    return absl::AlreadyExistsError(fmt::format("{}: exists, and is not overwritten", path));
-  }
-  const std::string draft = fmt::format("{}.{}.new", path, getpid());
-  absl::Status status = WriteSchema(draft, path, recorder);
-  if (status.ok()) status = MoveToNewName(draft, path);
-  if (!status.ok()) {
-    unlink(draft.c_str());
-    return status;
-  }
-  absl::StatusOr<Db> db = Db::Open(path, path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX);
+  absl::StatusOr<Db> db = CreateIncidentFile(path, recorder);
   if (!db.ok()) return db.status();
-  // WAL: readers and the writer do not wait for each other. FULL: what is acknowledged survives a
-  // loss of power. A file system that cannot have WAL gets a rollback journal, which is as safe.
-  status = RunAll(
-      *db, {"PRAGMA journal_mode = WAL", "PRAGMA synchronous = FULL", "PRAGMA temp_store = MEMORY",
-            "PRAGMA cache_size = -8192", "PRAGMA journal_size_limit = 16777216"});
-  if (!status.ok()) return status;
   sqlite3_busy_timeout(db->get(), kReaderWait_ms);
   return std::unique_ptr<IncidentWriter>(
-      new IncidentWriter(std::make_unique<Impl>(path, *std::move(db))));
+      new IncidentWriter(std::make_unique<Impl>(path, recorder, *std::move(db))));
 }
 
 absl::Status IncidentWriter::Append(const StreamKey& key, NumberedRecord record) {
   return impl_->Append(key, std::move(record));
 }
 absl::Status IncidentWriter::Append(RecorderGap gap) { return impl_->Append(std::move(gap)); }
+absl::Status IncidentWriter::Append(EvaluationChange change) {
+  return impl_->Append(std::move(change));
+}
+absl::Status IncidentWriter::AppendMerged(NumberedChange change) {
+  return impl_->Append(std::move(change));
+}
 absl::Status IncidentWriter::Continue(const StreamKey& key, uint64_t last_number) {
   return impl_->Continue(key, last_number);
 }

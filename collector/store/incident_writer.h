@@ -23,6 +23,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "collector/store/evaluation.h"
 #include "correlate/recording.h"
 #include "correlate/records.h"
 
@@ -30,6 +31,8 @@ namespace ringside {
 
 // Records kept while they cannot be written: 200 ms at full speed, or a while of a full disk.
 inline constexpr size_t kPendingBytesMax = size_t{64} << 20;
+
+struct NumberedChange;
 
 class IncidentWriter {
  public:
@@ -49,6 +52,12 @@ class IncidentWriter {
   absl::Status Append(const StreamKey& key, NumberedRecord record);
   // Something that concerns every stream.
   absl::Status Append(RecorderGap gap);
+
+  // A change of a verdict or finding. They do not wait for the streams they are about, and nobody
+  // acknowledges them.
+  //   RESOURCE_EXHAUSTED  too many are waiting to be written: not taken
+  //   OUT_OF_RANGE        the file has as many as it takes (kChangesMax)
+  absl::Status Append(EvaluationChange change);
 
   // The stream's records up to `last_number` are in an earlier file of the same store: numbers up
   // to it are taken as context only (Hello, queues), and are no holes.
@@ -73,6 +82,8 @@ class IncidentWriter {
   // Marks the file as joined from others: `closed` if all of them were; from then on Commit takes
   // no notice of the clock. Used by MergeIncidents.
   void SetMerged(bool closed, int64_t real_from_ns, int64_t real_to_ns);
+  // Another file's change, with the number it has there; RESOURCE_EXHAUSTED as above.
+  absl::Status AppendMerged(NumberedChange change);
   // Bounds the file to so many pages of 4 KiB; for tests of a full disk.
   absl::Status SetPagesMax(int64_t pages);
 

@@ -112,7 +112,7 @@ int64_t RecordWriter::Body(StreamRow& stream, const PendingRecord& pending,
                            const EventChunk& chunk) {
   const int64_t id = Run("INSERT INTO event_chunks VALUES(NULL, ?1, ?2, ?3, ?4, ?5, ?6)", stream.id,
                          chunk.first_number, chunk.count, chunk.from_mono_ns, chunk.to_mono_ns,
-                         Statement::Blob{chunk.data});
+                         SqlStatement::Blob{chunk.data});
   for (const ChunkQueue& queue : pending.chunk_index) {
     Run("INSERT INTO event_chunk_queues VALUES(?1, ?2, ?3, ?4, ?5, ?6)",
         FindQueue(stream, queue.queue), queue.kind, id, queue.events, queue.pos_min, queue.pos_max);

@@ -74,10 +74,10 @@ absl::Status RecordWriter::WriteStreams() {
   return status_;
 }
 
-Statement& RecordWriter::Prepared(const char* sql) {
-  Statement& statement = statements_[sql];
+SqlStatement& RecordWriter::Prepared(const char* sql) {
+  SqlStatement& statement = statements_[sql];
   if (!statement) {
-    absl::StatusOr<Statement> made = db_.Prepare(sql);
+    absl::StatusOr<SqlStatement> made = db_.Prepare(sql);
     if (made.ok()) {
       statement = *std::move(made);
     } else {

@@ -89,11 +89,11 @@ class RecordWriter {
   // The first failure is kept, and nothing is run after it. `sql` must be a literal: statements are
   // kept by its address.
   bool failed() const { return !status_.ok(); }
-  Statement& Prepared(const char* sql);
+  SqlStatement& Prepared(const char* sql);
   template <typename... Values>
   int64_t Run(const char* sql, const Values&... values) {
     if (failed()) return 0;
-    Statement& statement = Prepared(sql);
+    SqlStatement& statement = Prepared(sql);
     if (failed()) return 0;
     status_ = statement.Bind(values...).Run();
     return failed() ? 0 : db_.last_id();
@@ -102,7 +102,7 @@ class RecordWriter {
   template <typename... Values>
   int64_t Select(const char* sql, const Values&... values) {
     if (failed()) return 0;
-    Statement& statement = Prepared(sql);
+    SqlStatement& statement = Prepared(sql);
     if (failed()) return 0;
     const absl::StatusOr<bool> row = statement.Bind(values...).Next();
     if (!row.ok()) status_ = row.status();
@@ -114,7 +114,7 @@ class RecordWriter {
   Db& db_;
   absl::Status status_;
   int64_t size_ = 0;
-  std::unordered_map<const char*, Statement> statements_;
+  std::unordered_map<const char*, SqlStatement> statements_;
   std::map<const WriterStream*, StreamRow> streams_;
   std::map<std::pair<int64_t, uint32_t>, int64_t> series_;  // (queue, count and hook)
   std::map<std::pair<int64_t, uint32_t>, int64_t> gauge_series_;

@@ -81,6 +81,10 @@ CREATE TABLE claims(id INTEGER PRIMARY KEY, source TEXT, queue TEXT, count TEXT,
   from_real_ns INTEGER, to_real_ns INTEGER, note TEXT);
 CREATE TABLE bindings(id INTEGER PRIMARY KEY, guest_queue INTEGER, host_queue INTEGER,
   since_real_ns INTEGER, until_real_ns INTEGER, state TEXT, evidence TEXT);
+)sql";
+
+// What only version 1 had; nothing ever wrote it.
+constexpr std::string_view kTables1Only = R"sql(
 CREATE TABLE finding_rows(id INTEGER PRIMARY KEY, cause TEXT, queue TEXT, root INTEGER,
   caused_by TEXT, certainty TEXT, since_real_ns INTEGER, until_real_ns INTEGER, detail TEXT);
 )sql";
@@ -90,6 +94,16 @@ constexpr std::string_view kTables2 = R"sql(
 CREATE TABLE labels(id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE);
 CREATE TABLE part_values(snapshot INTEGER, queue INTEGER, count INTEGER, label INTEGER,
   value INTEGER, PRIMARY KEY(snapshot, queue, count, label)) WITHOUT ROWID;
+
+CREATE TABLE evaluators(id INTEGER PRIMARY KEY, recorder TEXT, begun_real_ns INTEGER, file TEXT,
+  UNIQUE(recorder, begun_real_ns));
+CREATE TABLE verdict_changes(evaluator INTEGER, number INTEGER, at_real_ns INTEGER, queue TEXT,
+  host_queue TEXT, identity TEXT, before TEXT, verdict TEXT, why TEXT, from_real_ns INTEGER,
+  to_real_ns INTEGER, PRIMARY KEY(evaluator, number)) WITHOUT ROWID;
+CREATE TABLE finding_changes(evaluator INTEGER, number INTEGER, at_real_ns INTEGER, step TEXT,
+  episode INTEGER, cause TEXT, queue TEXT, host_queue TEXT, root INTEGER, caused_by TEXT,
+  certainty TEXT, since_real_ns INTEGER, title TEXT, detail TEXT,
+  PRIMARY KEY(evaluator, number)) WITHOUT ROWID;
 )sql";
 
 constexpr std::string_view kViews = R"sql(
@@ -176,9 +190,23 @@ CREATE VIEW parts AS
   FROM part_values p JOIN snapshots t ON t.id = p.snapshot JOIN queue_names m ON m.queue = p.queue
   JOIN count_names c ON c.id = p.count JOIN labels l ON l.id = p.label;
 
+CREATE VIEW verdicts AS
+  SELECT c.at_real_ns AS t, nullif(c.queue, '') AS queue, nullif(c.host_queue, '') AS host_queue,
+    nullif(c.identity, '') AS identity, c.before AS before, c.verdict AS verdict, c.why AS why,
+    c.from_real_ns AS t_from, c.to_real_ns AS t_to, e.recorder AS recorder, e.file AS file
+  FROM verdict_changes c JOIN evaluators e ON e.id = c.evaluator
+  ORDER BY c.at_real_ns, c.evaluator, c.number;
+
+-- The last word on each finding.
 CREATE VIEW findings AS
-  SELECT cause AS id, queue, root, caused_by, certainty, since_real_ns AS since, detail
-  FROM finding_rows;
+  SELECT c.cause AS id, c.queue AS queue, c.root AS root, c.caused_by AS caused_by,
+    c.certainty AS certainty, c.since_real_ns AS since, c.detail AS detail,
+    CASE WHEN c.step = 'ended' THEN c.at_real_ns END AS until, c.title AS title,
+    nullif(c.host_queue, '') AS host_queue, e.recorder AS recorder, e.file AS file
+  FROM finding_changes c JOIN evaluators e ON e.id = c.evaluator
+  JOIN (SELECT evaluator, episode, max(number) AS number FROM finding_changes
+        GROUP BY evaluator, episode) l ON l.evaluator = c.evaluator AND l.number = c.number
+  ORDER BY c.since_real_ns, c.evaluator, c.number;
 )sql";
 
 constexpr std::string_view kEnumNames = R"sql(
@@ -236,7 +264,7 @@ std::string SchemaSql() {
 
 std::string TablesSql(int32_t version) {
   std::string sql(kTables);
-  if (version >= 2) sql += kTables2;
+  sql += version >= 2 ? kTables2 : kTables1Only;
   return sql;
 }
 

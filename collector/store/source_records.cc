@@ -17,7 +17,7 @@ constexpr int64_t kTimeMax_ns = int64_t{1} << 62;
 // 0.
 class Columns {
  public:
-  explicit Columns(const Statement& row) : row_(row) {}
+  explicit Columns(const SqlStatement& row) : row_(row) {}
 
   bool ok() const { return ok_; }
   int64_t Any() { return row_.Int(at_++); }
@@ -53,7 +53,7 @@ class Columns {
     return 0;
   }
 
-  const Statement& row_;
+  const SqlStatement& row_;
   int at_ = 0;
   bool ok_ = true;
 };
@@ -81,7 +81,7 @@ absl::StatusOr<Record> IncidentSource::Load(const SourceEntry& entry) {
 }
 
 absl::StatusOr<Record> IncidentSource::LoadHello(const SourceEntry& entry) {
-  absl::StatusOr<Statement*> row =
+  absl::StatusOr<SqlStatement*> row =
       Row("SELECT n.machine_id, n.boot_id, s.instance, h.name, h.version, h.protocol, h.roles,"
           " h.kernel, h.arch, h.smbios_uuid, h.mono_ns, h.raw_ns, h.real_ns, h.counter, h.width_ns"
           " FROM hellos h JOIN streams s ON s.id = h.stream JOIN nodes n ON n.id = s.node"
@@ -102,7 +102,7 @@ absl::StatusOr<Record> IncidentSource::LoadHello(const SourceEntry& entry) {
   hello.smbios_uuid = in.Text();
   hello.clock = in.Clock();
   if (!in.ok()) return Damaged("a Hello");
-  absl::StatusOr<Statement*> hooks = Prepared(
+  absl::StatusOr<SqlStatement*> hooks = Prepared(
       "SELECT hook, stage, program, target, rung, state, reason FROM hooks"
       " WHERE stream = (SELECT stream FROM hellos WHERE id = ?1) AND hello = ?1 ORDER BY hook");
   if (!hooks.ok()) return hooks.status();
@@ -124,7 +124,7 @@ absl::StatusOr<Record> IncidentSource::LoadHello(const SourceEntry& entry) {
 }
 
 absl::StatusOr<Record> IncidentSource::LoadQueue(const SourceEntry& entry) {
-  absl::StatusOr<Statement*> row =
+  absl::StatusOr<SqlStatement*> row =
       Row("SELECT q.queue, q.generation, v.mono_ns, v.kind, v.device, v.name, v.irq_name, v.irq,"
           " v.ring_size, v.packed, v.ring_address, v.msi_known, v.msi_address, v.msi_data, v.epoch,"
           " v.vm_id, v.vm_name, v.vm_uuid, v.owner_pid"
@@ -157,7 +157,7 @@ absl::StatusOr<Record> IncidentSource::LoadQueue(const SourceEntry& entry) {
 }
 
 absl::StatusOr<Record> IncidentSource::LoadSnapshot(const SourceEntry& entry) {
-  absl::StatusOr<Statement*> row = Row(
+  absl::StatusOr<SqlStatement*> row = Row(
       "SELECT sequence, full, folded, begin_mono_ns, begin_raw_ns, begin_real_ns, begin_counter,"
       " begin_width_ns, end_mono_ns, end_raw_ns, end_real_ns, end_counter, end_width_ns"
       " FROM snapshots WHERE id = ?1",
@@ -173,7 +173,7 @@ absl::StatusOr<Record> IncidentSource::LoadSnapshot(const SourceEntry& entry) {
   if (!in.ok()) return Damaged("a snapshot");
   if (absl::Status status = LoadSamples(entry.ref, snapshot); !status.ok()) return status;
   if (absl::Status status = LoadParts(entry.ref, snapshot); !status.ok()) return status;
-  absl::StatusOr<Statement*> hooks = Prepared(
+  absl::StatusOr<SqlStatement*> hooks = Prepared(
       "SELECT hook, hits, unplaced, dropped, misses FROM hook_samples WHERE snapshot = ?1");
   if (!hooks.ok()) return hooks.status();
   absl::StatusOr<bool> more = (*hooks)->Bind(entry.ref).Next();
@@ -194,7 +194,7 @@ absl::StatusOr<Record> IncidentSource::LoadSnapshot(const SourceEntry& entry) {
 absl::StatusOr<Record> IncidentSource::LoadMarks(const SourceEntry& entry) {
   Marks marks;
   if (entry.size < 0 || entry.size > static_cast<int64_t>(kMarksMax)) return Damaged("marks");
-  absl::StatusOr<Statement*> rows = Prepared(
+  absl::StatusOr<SqlStatement*> rows = Prepared(
       "SELECT queue, domain, cpu, epoch, mono_ns, prev, pos, id FROM marks"
       " WHERE id >= ?1 AND id < ?1 + ?2 ORDER BY id");
   if (!rows.ok()) return rows.status();
@@ -221,7 +221,7 @@ absl::StatusOr<Record> IncidentSource::LoadMarks(const SourceEntry& entry) {
 }
 
 absl::Status IncidentSource::LoadMarkCounts(int64_t mark_id, Mark& mark) {
-  absl::StatusOr<Statement*> rows =
+  absl::StatusOr<SqlStatement*> rows =
       Prepared("SELECT series, value FROM mark_counts WHERE mark = ?1");
   if (!rows.ok()) return rows.status();
   absl::StatusOr<bool> more = (*rows)->Bind(mark_id).Next();
@@ -245,7 +245,7 @@ absl::Status IncidentSource::LoadMarkCounts(int64_t mark_id, Mark& mark) {
 }
 
 absl::StatusOr<Record> IncidentSource::LoadChunk(const SourceEntry& entry) {
-  absl::StatusOr<Statement*> row = Row(
+  absl::StatusOr<SqlStatement*> row = Row(
       "SELECT first_number, count, from_mono_ns, to_mono_ns, data FROM event_chunks WHERE id = ?1",
       entry.ref);
   if (!row.ok()) return row.status();
@@ -261,7 +261,7 @@ absl::StatusOr<Record> IncidentSource::LoadChunk(const SourceEntry& entry) {
 }
 
 absl::StatusOr<Record> IncidentSource::LoadLog(const SourceEntry& entry) {
-  absl::StatusOr<Statement*> row =
+  absl::StatusOr<SqlStatement*> row =
       Row("SELECT mono_ns, level, text FROM log_lines WHERE id = ?1", entry.ref);
   if (!row.ok()) return row.status();
   Columns in(**row);
@@ -274,7 +274,7 @@ absl::StatusOr<Record> IncidentSource::LoadLog(const SourceEntry& entry) {
 }
 
 absl::StatusOr<Record> IncidentSource::LoadFact(const SourceEntry& entry) {
-  absl::StatusOr<Statement*> row =
+  absl::StatusOr<SqlStatement*> row =
       Row("SELECT mono_ns, name, value FROM facts WHERE id = ?1", entry.ref);
   if (!row.ok()) return row.status();
   Columns in(**row);
@@ -287,7 +287,7 @@ absl::StatusOr<Record> IncidentSource::LoadFact(const SourceEntry& entry) {
 }
 
 absl::StatusOr<Record> IncidentSource::LoadClock(const SourceEntry& entry) {
-  absl::StatusOr<Statement*> row = Row(
+  absl::StatusOr<SqlStatement*> row = Row(
       "SELECT before_mono_ns, before_raw_ns, before_real_ns, before_counter, before_width_ns,"
       " agent_mono_ns, agent_raw_ns, agent_real_ns, agent_counter, agent_width_ns, after_mono_ns,"
       " after_raw_ns, after_real_ns, after_counter, after_width_ns FROM clock_exchanges"
@@ -304,7 +304,7 @@ absl::StatusOr<Record> IncidentSource::LoadClock(const SourceEntry& entry) {
 }
 
 absl::StatusOr<Record> IncidentSource::LoadGap(const SourceEntry& entry) {
-  absl::StatusOr<Statement*> row =
+  absl::StatusOr<SqlStatement*> row =
       Row("SELECT from_mono_ns, to_mono_ns, what FROM gaps WHERE id = ?1", entry.ref);
   if (!row.ok()) return row.status();
   Columns in(**row);
@@ -317,7 +317,7 @@ absl::StatusOr<Record> IncidentSource::LoadGap(const SourceEntry& entry) {
 }
 
 absl::StatusOr<Record> IncidentSource::LoadBye(const SourceEntry& entry) {
-  absl::StatusOr<Statement*> row =
+  absl::StatusOr<SqlStatement*> row =
       Row("SELECT mono_ns, raw_ns, real_ns, counter, width_ns, reason FROM byes WHERE id = ?1",
           entry.ref);
   if (!row.ok()) return row.status();
@@ -332,7 +332,7 @@ absl::StatusOr<Record> IncidentSource::LoadBye(const SourceEntry& entry) {
 absl::StatusOr<std::vector<Record>> IncidentSource::Additions(int64_t stream) {
   std::vector<std::pair<RecordKind, int64_t>> places;
   for (const RecordKind kind : {RecordKind::kClock, RecordKind::kGap}) {
-    absl::StatusOr<Statement*> ids =
+    absl::StatusOr<SqlStatement*> ids =
         kind == RecordKind::kClock
             ? Prepared("SELECT id FROM clock_exchanges WHERE stream = ?1 AND number = 0")
             : Prepared("SELECT id FROM gaps WHERE stream = ?1 AND maker = 2");

@@ -6,7 +6,7 @@
 namespace ringside {
 
 absl::Status IncidentSource::LoadSamples(int64_t snapshot_id, Snapshot& snapshot) {
-  absl::StatusOr<Statement*> rows =
+  absl::StatusOr<SqlStatement*> rows =
       Prepared("SELECT series, lo, width FROM samples WHERE snapshot = ?1");
   if (!rows.ok()) return rows.status();
   absl::StatusOr<bool> more = (*rows)->Bind(snapshot_id).Next();
@@ -26,7 +26,7 @@ absl::Status IncidentSource::LoadSamples(int64_t snapshot_id, Snapshot& snapshot
                                       HookId{series->second.hook}, lo, lo + width});
   }
   if (!more.ok()) return more.status();
-  absl::StatusOr<Statement*> gauges =
+  absl::StatusOr<SqlStatement*> gauges =
       Prepared("SELECT series, value FROM gauges WHERE snapshot = ?1");
   if (!gauges.ok()) return gauges.status();
   for (more = (*gauges)->Bind(snapshot_id).Next(); more.ok() && *more; more = (*gauges)->Next()) {
@@ -44,7 +44,7 @@ absl::Status IncidentSource::LoadSamples(int64_t snapshot_id, Snapshot& snapshot
 }
 
 absl::Status IncidentSource::LoadParts(int64_t snapshot_id, Snapshot& snapshot) {
-  absl::StatusOr<Statement*> rows = Prepared(
+  absl::StatusOr<SqlStatement*> rows = Prepared(
       "SELECT p.queue, p.count, l.text, p.value FROM part_values p"
       " JOIN labels l ON l.id = p.label WHERE p.snapshot = ?1");
   if (!rows.ok()) return rows.status();

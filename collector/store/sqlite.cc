@@ -40,7 +40,7 @@ absl::Status SqliteStatus(int code, const std::string& path, std::string_view te
   }
 }
 
-absl::Status Statement::Run() {
+absl::Status SqlStatement::Run() {
   const int code = sqlite3_step(statement_.get());
   const int failure = sqlite3_reset(statement_.get());
   if (code == SQLITE_DONE || code == SQLITE_ROW) return absl::OkStatus();
@@ -48,7 +48,7 @@ absl::Status Statement::Run() {
                       sqlite3_errmsg(sqlite3_db_handle(statement_.get())));
 }
 
-absl::StatusOr<bool> Statement::Next() {
+absl::StatusOr<bool> SqlStatement::Next() {
   const int code = sqlite3_step(statement_.get());
   if (code == SQLITE_ROW) return true;
   const absl::Status status =
@@ -58,7 +58,7 @@ absl::StatusOr<bool> Statement::Next() {
   return false;
 }
 
-std::string Statement::Text(int column) const {
+std::string SqlStatement::Text(int column) const {
   const void* bytes = sqlite3_column_blob(statement_.get(), column);
   const int size = sqlite3_column_bytes(statement_.get(), column);
   if (bytes == nullptr) return {};
@@ -80,23 +80,23 @@ absl::Status Db::Exec(const std::string& sql) {
   return Status(sqlite3_exec(db_.get(), sql.c_str(), nullptr, nullptr, nullptr));
 }
 
-absl::StatusOr<Statement> PrepareOn(sqlite3* db, const std::string& path, std::string_view sql) {
+absl::StatusOr<SqlStatement> PrepareOn(sqlite3* db, const std::string& path, std::string_view sql) {
   sqlite3_stmt* handle = nullptr;
   const int code = sqlite3_prepare_v3(db, sql.data(), static_cast<int>(sql.size()),
                                       SQLITE_PREPARE_PERSISTENT, &handle, nullptr);
   if (code != SQLITE_OK) return SqliteStatus(code, path, sqlite3_errmsg(db));
-  Statement statement;
+  SqlStatement statement;
   statement.statement_.reset(handle);
   statement.path_ = &path;
   return statement;
 }
 
-absl::StatusOr<Statement> Db::Prepare(std::string_view sql) {
+absl::StatusOr<SqlStatement> Db::Prepare(std::string_view sql) {
   return PrepareOn(db_.get(), *path_, sql);
 }
 
 absl::StatusOr<std::string> Db::Query(const std::string& sql) {
-  absl::StatusOr<Statement> statement = Prepare(sql);
+  absl::StatusOr<SqlStatement> statement = Prepare(sql);
   if (!statement.ok()) return statement.status();
   const absl::StatusOr<bool> row = statement->Next();
   if (!row.ok()) return row.status();

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // SQLite's handles as objects, and its failures as Status. Used inside collector/store only.
 //
-// A Statement must not outlive its Db. No locks: a Db and its statements belong to one thread at a
+// A SqlStatement must not outlive its Db. No locks: a Db and its statements belong to one thread at a
 // time. Every message begins with the path of the file.
 #ifndef RINGSIDE_COLLECTOR_STORE_SQLITE_H_
 #define RINGSIDE_COLLECTOR_STORE_SQLITE_H_
@@ -23,20 +23,20 @@ namespace ringside {
 absl::Status SqliteStatus(int code, const std::string& path, std::string_view detail);
 
 // Prepares on a connection that somebody else owns; `path` must live as long as the statement.
-class Statement;
-absl::StatusOr<Statement> PrepareOn(sqlite3* db, const std::string& path, std::string_view sql);
+class SqlStatement;
+absl::StatusOr<SqlStatement> PrepareOn(sqlite3* db, const std::string& path, std::string_view sql);
 
 // A prepared statement, used again and again: Bind, then Run, or Next until it gives false.
-class Statement {
+class SqlStatement {
  public:
-  Statement() = default;
+  SqlStatement() = default;
 
   // Starts anew with these values for ?1, ?2, ... : integers, texts, nullptr, Blob.
   struct Blob {
     std::string_view bytes;
   };
   template <typename... Values>
-  Statement& Bind(const Values&... values) {
+  SqlStatement& Bind(const Values&... values) {
     sqlite3_reset(statement_.get());
     [[maybe_unused]] int at = 0;
     (BindOne(++at, values), ...);
@@ -57,8 +57,8 @@ class Statement {
   explicit operator bool() const { return statement_ != nullptr; }
 
  private:
-  friend absl::StatusOr<Statement> PrepareOn(sqlite3* db, const std::string& path,
-                                             std::string_view sql);
+  friend absl::StatusOr<SqlStatement> PrepareOn(sqlite3* db, const std::string& path,
+                                                std::string_view sql);
   struct Finalize {
     void operator()(sqlite3_stmt* statement) const { sqlite3_finalize(statement); }
   };
@@ -90,7 +90,7 @@ class Db {
   static absl::StatusOr<Db> Open(const std::string& name, const std::string& path, int flags);
 
   absl::Status Exec(const std::string& sql);
-  absl::StatusOr<Statement> Prepare(std::string_view sql);
+  absl::StatusOr<SqlStatement> Prepare(std::string_view sql);
   // The first column of the first row; NOT_FOUND if there is none.
   absl::StatusOr<std::string> Query(const std::string& sql);
   absl::Status Status(int code) const;

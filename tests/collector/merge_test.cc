@@ -126,6 +126,8 @@ constexpr char kVersion1[] = RINGSIDE_TESTS "/data/first-light-6.1.rsi";
 TEST(OldSchemaTest, OpensWithEmptyNewTables) {
   EXPECT_EQ(Rows(kVersion1, "PRAGMA user_version"), std::vector<std::string>{"1"});
   EXPECT_EQ(Rows(kVersion1, "SELECT count(*) FROM parts"), std::vector<std::string>{"0"});
+  EXPECT_TRUE(Rows(kVersion1, "SELECT * FROM findings").empty());
+  EXPECT_TRUE(Rows(kVersion1, "SELECT * FROM verdicts").empty());
   const absl::StatusOr<Recording> recording = ReadIncident(kVersion1);
   ASSERT_TRUE(recording.ok()) << recording.status();
   ASSERT_EQ(recording->streams.size(), 2u);

@@ -44,7 +44,13 @@ std::vector<std::string> FuzzSeeds() {
       std::abort();
     }
   }
-  if (!writer->Close().ok()) std::abort();
+  Finding finding;
+  finding.queue = "vm1/eth0/rx0";
+  if (!writer->Append(VerdictChange{1, "vm1/eth0/rx0"}).ok() ||
+      !writer->Append(MakeFindingChange(1, FindingStep::kAppeared, 1, finding)).ok() ||
+      !writer->Close().ok()) {
+    std::abort();
+  }
   std::ifstream file(path, std::ios::binary);
   return {std::string(std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>())};
 }
@@ -65,7 +71,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (incident.ok()) {
     for (const char* sql :
          {"SELECT * FROM counts", "SELECT count(*) FROM events", "SELECT * FROM gauge_rows",
-          "SELECT * FROM findings", "SELECT * FROM parts"}) {
+          "SELECT * FROM findings", "SELECT * FROM parts", "SELECT * FROM verdicts"}) {
       Query((*incident)->db(), sql);
     }
   }
