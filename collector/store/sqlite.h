@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // SQLite's handles as objects, and its failures as Status. Used inside collector/store only.
 //
-// A SqlStatement must not outlive its Db. No locks: a Db and its statements belong to one thread at a
-// time. Every message begins with the path of the file.
+// A SqlStatement must not outlive its Db. No locks: a Db and its statements belong to one thread at
+// a time. Every message begins with the path of the file.
 #ifndef RINGSIDE_COLLECTOR_STORE_SQLITE_H_
 #define RINGSIDE_COLLECTOR_STORE_SQLITE_H_
 
