@@ -197,6 +197,7 @@ absl::Status Agent::Step() {
   }
   if (absl::Status status = DrainRings(); !status.ok()) return status;
   for (LogLine& line : log_.Read()) {
+    for (const auto& probe : probes_) probe->OnLogLine(line);
     if (absl::Status status = Put(std::move(line)); !status.ok()) return status;
   }
   if (now >= next_snapshot_mono_ns_) {

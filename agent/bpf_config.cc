@@ -4,6 +4,7 @@
 #include <bpf/btf.h>
 
 #include <cstring>
+#include <ctime>
 
 #include "agent/kernel_files.h"
 
@@ -32,6 +33,15 @@ uint32_t EnumBit(const btf* types, const char* name, uint32_t absent) {
 
 }  // namespace
 
+uint32_t TicksPerSecond() {
+  timespec tick{};
+  if (clock_getres(CLOCK_MONOTONIC_COARSE, &tick) != 0 || tick.tv_sec != 0 || tick.tv_nsec <= 0) {
+    return 0;
+  }
+  constexpr long kSecondNs = 1'000'000'000;
+  return static_cast<uint32_t>((kSecondNs + tick.tv_nsec / 2) / tick.tv_nsec);
+}
+
 rs_config MakeBpfConfig() {
   const auto symbols = ReadKallsyms(
       {"vring_interrupt", "virtnet_poll", "virtnet_poll_tx", "irqfd_wakeup", "vhost_poll_wakeup"});
@@ -45,6 +55,7 @@ rs_config MakeBpfConfig() {
   config.fn_virtnet_poll_tx = address("virtnet_poll_tx");
   config.fn_irqfd_wakeup = address("irqfd_wakeup");
   config.fn_vhost_poll_wakeup = address("vhost_poll_wakeup");
+  config.spurious_gap = TicksPerSecond() / 10;
   btf* types = btf__load_vmlinux_btf();
   config.napi_busy_bit = EnumBit(types, "NAPI_STATE_IN_BUSY_POLL", kAbsentBit);
   config.napi_thread_bit = EnumBit(types, "NAPI_STATE_SCHED_THREADED", kAbsentBit);

@@ -15,6 +15,9 @@ namespace ringside {
 // Symbol addresses and flag bits of the running kernel; 0 (or bit 32) for what it does not have.
 rs_config MakeBpfConfig();
 
+// The kernel's HZ: the coarse clocks advance once per tick. 0 if it cannot be known.
+uint32_t TicksPerSecond();
+
 // The hooks of an object of which nothing could be used, with the reason on each that has none.
 std::vector<HookInfo> RefusedHooks(const std::vector<ProgramSpec>& specs,
                                    std::vector<HookInfo> tried, const absl::Status& status);

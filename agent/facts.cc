@@ -68,6 +68,8 @@ std::vector<Fact> Facts::Changed(int64_t now_mono_ns, const QueueRegistry& regis
        {"busy_poll", "busy_read", "netdev_budget", "netdev_budget_usecs", "dev_weight"}) {
     Note(absl::StrCat("net.core.", name), ReadText(absl::StrCat("/proc/sys/net/core/", name), 64));
   }
+  // "Y": the kernel does not switch interrupts off that nobody handles.
+  Note("kernel.noirqdebug", ReadText("/sys/module/spurious/parameters/noirqdebug", 64));
   Note("cpus", std::to_string(PossibleCpus()));
   // The kernel's own statement of how wrong REALTIME may be; coarse, or it would change each time.
   timex clock{};

@@ -59,7 +59,11 @@ std::string QueueName(const std::string& vq, bool net) {
 }  // namespace
 
 GuestProbe::GuestProbe(HookTable* hooks, QueueRegistry* registry)
-    : hooks_(hooks), registry_(registry), named_(RS_MAX_SLOTS), queue_of_slot_(RS_MAX_SLOTS) {}
+    : hooks_(hooks),
+      registry_(registry),
+      named_(RS_MAX_SLOTS),
+      queue_of_slot_(RS_MAX_SLOTS),
+      hz_(TicksPerSecond()) {}
 
 std::unique_ptr<GuestProbe> GuestProbe::Start(const ProbeOptions& options, HookTable* hooks,
                                               QueueRegistry* registry) {
@@ -214,7 +218,9 @@ void GuestProbe::UpdateQueue(const ProcInterrupt& irq, int64_t now_mono_ns) {
     incarnation = s.id.object ^ s.id.ring_dma;
   }
   queue.id = registry_->Update(irq.name, incarnation, std::move(info));
-  if (queue.slot >= 0) queue_of_slot_[queue.slot] = queue.id;
+  if (queue.slot < 0) return;
+  queue_of_slot_[queue.slot] = queue.id;
+  queue.followed = (slots_[queue.slot].spurious.state & RS_SPURIOUS_KNOWN) != 0;
 }
 
 void GuestProbe::Discover(int64_t now_mono_ns) {
@@ -225,6 +231,9 @@ void GuestProbe::Discover(int64_t now_mono_ns) {
   devices_.clear();  // a device may have been renamed
   for (const ProcInterrupt& irq : ParseProcInterrupts(ReadText("/proc/interrupts", 16u << 20))) {
     if (absl::StartsWith(irq.name, "virtio")) UpdateQueue(irq, now_mono_ns);
+    // Any interrupt of the machine tells how this kernel counts.
+    const auto numbers = variant_.known() ? std::nullopt : ReadSpurious(irq.irq);
+    if (numbers) variant_.Learn(*numbers, irq.count);
   }
   SetDetail(detail_);
 }
@@ -233,70 +242,6 @@ bool GuestProbe::Stale() const {
   if (slots_ == nullptr || slots_seen_ >= RS_MAX_SLOTS) return false;
   const volatile rs_guest_slot& next = slots_[slots_seen_];
   return next.in_use != 0;
-}
-
-void GuestProbe::CountSlot(const Queue& queue, std::vector<Reading>* readings) const {
-  static const rs_guest_slot kUnseen{};  // no hit yet: an observed zero
-  const volatile rs_guest_slot& s = queue.slot < 0 ? kUnseen : slots_[queue.slot];
-  const HookId entry = hook(RS_HOOK_IRQ_ENTRY);
-  const HookId exit = hook(RS_HOOK_IRQ_EXIT);
-  // Downstream first: polls, then outcomes, then interrupts.
-  if (queue.net && bpf_->attached(RS_HOOK_NAPI)) {
-    const HookId napi = hook(RS_HOOK_NAPI);
-    readings->push_back({queue.id, Count::kGuestPackets, napi, s.packets});
-    readings->push_back({queue.id, Count::kGuestNapiSoftirq, napi, s.softirq});
-    readings->push_back({queue.id, Count::kGuestNapiBusy, napi, s.busy});
-    readings->push_back({queue.id, Count::kGuestNapiThread, napi, s.thread});
-    readings->push_back({queue.id, Count::kGuestNapiNetpoll, napi, s.netpoll});
-  }
-  readings->push_back({queue.id, Count::kGuestNone, exit, s.none});
-  readings->push_back({queue.id, Count::kGuestHandled, exit, s.handled});
-  readings->push_back({queue.id, Count::kGuestIrq, entry, s.irqs});
-}
-
-void GuestProbe::ReadCounters(std::vector<Reading>* readings) const {
-  for (const auto& [name, queue] : queues_) {
-    if (slots_ != nullptr) {
-      CountSlot(queue, readings);
-    } else if (plain_irqs_ != nullptr && queue.irq < RS_MAX_IRQS) {
-      const volatile rs_plain_irq& p = plain_irqs_[queue.irq];
-      readings->push_back({queue.id, Count::kGuestNone, hook(RS_HOOK_IRQ_EXIT), p.none});
-      readings->push_back({queue.id, Count::kGuestHandled, hook(RS_HOOK_IRQ_EXIT), p.handled});
-      readings->push_back({queue.id, Count::kGuestIrq, hook(RS_HOOK_IRQ_ENTRY), p.irqs});
-    }
-  }
-}
-
-void GuestProbe::Between(std::vector<Sample>* samples, std::vector<GaugeSample>* gauges) {
-  for (auto& [name, queue] : queues_) {
-    rs_walk_out out;
-    if (slots_ == nullptr || queue.slot < 0) continue;
-    if (!bpf_->Walk(RS_WALK_GUEST_SLOT, queue.slot, 0, &out).ok() || !out.ok) continue;
-    const std::pair<Gauge, rs_walk_value> kGaugeValues[] = {
-        {Gauge::kPosition, RS_V_POS},
-        {Gauge::kUsed, RS_V_USED},
-        {Gauge::kLastUsed, RS_V_LAST_USED},
-        {Gauge::kAvail, RS_V_AVAIL},
-        {Gauge::kUsedEvent, RS_V_USED_EVENT},
-        {Gauge::kAvailFlags, RS_V_FLAGS},
-        {Gauge::kFlagsShadow, RS_V_FLAGS_SHADOW},
-        {Gauge::kNumFree, RS_V_NUM_FREE}};
-    for (const auto& [gauge, value] : kGaugeValues) {
-      gauges->push_back({queue.id, gauge, out.value[value]});
-    }
-    // Consumed = published minus the backlog; both 16-bit indices were read at this instant.
-    const uint64_t backlog =
-        static_cast<uint16_t>(out.value[RS_V_USED] - out.value[RS_V_LAST_USED]);
-    if (out.value[RS_V_POS] >= backlog) {
-      const uint64_t consumed = out.value[RS_V_POS] - backlog;
-      samples->push_back({queue.id, Count::kGuestUsed, walk_hook_, consumed, consumed});
-    }
-  }
-  for (const ProcInterrupt& irq : ParseProcInterrupts(ReadText("/proc/interrupts", 16u << 20))) {
-    const auto queue = queues_.find(irq.name);
-    if (queue == queues_.end()) continue;
-    samples->push_back({queue->second.id, Count::kGuestProcIrq, proc_hook_, irq.count, irq.count});
-  }
 }
 
 void GuestProbe::ReadHooks(std::vector<HookSample>* hooks) const {

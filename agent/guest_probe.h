@@ -5,6 +5,7 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -13,6 +14,7 @@
 #include "agent/kernel_files.h"
 #include "agent/probe.h"
 #include "agent/ring.h"
+#include "agent/spurious_track.h"
 
 namespace ringside {
 
@@ -30,6 +32,14 @@ class GuestProbe : public Probe {
   void ReadHooks(std::vector<HookSample>* hooks) const override;
   void Drain(std::vector<Mark>* marks, std::vector<Event>* events) override;
   void SetDetail(const std::vector<std::string>& queues) override;
+  void OnLogLine(const LogLine& line) override;
+  // How often the kernel's own count of unhandled interrupts was what the hook had followed, and
+  // how often not, over all queues.
+  struct Agreement {
+    uint64_t agreed = 0;
+    uint64_t disagreed = 0;
+  };
+  Agreement SpuriousAgreement() const;
 
  private:
   struct Queue {
@@ -40,8 +50,16 @@ class GuestProbe : public Probe {
     std::string affinity;  // effective; a change means a new MSI message
     MsiMessage msi;
     uint32_t epoch = 0;
-    std::string device_path;  // PCI device in sysfs
-    bool gone = false;        // the kernel object behind the slot changed
+    std::string device_path;   // PCI device in sysfs
+    bool gone = false;         // the kernel object behind the slot changed
+    uint64_t proc_count = 0;   // as /proc/interrupts said last
+    uint64_t irqs_before = 0;  // the hook's count right before that
+    SpuriousTrack spurious;
+    bool followed = false;       // as of the last Discover
+    uint64_t trips = 0;          // ends of windows at which the rule certainly switched it off
+    bool off = false;            // the kernel switched it off ...
+    uint64_t off_at = 0;         // ... after this many interrupts
+    std::optional<bool> masked;  // its entry in the MSI-X table, where that can be read
   };
   GuestProbe(HookTable* hooks, QueueRegistry* registry);
 
@@ -52,6 +70,11 @@ class GuestProbe : public Probe {
   void ReadDevice(const std::string& virtio_device);
   void UpdateQueue(const ProcInterrupt& irq, int64_t now_mono_ns);
   void CountSlot(const Queue& queue, std::vector<Reading>* readings) const;
+  void ReadRing(const Queue& queue, const rs_walk_out& out, std::vector<Sample>* samples,
+                std::vector<GaugeSample>* gauges) const;
+  void ReadInterrupt(uint64_t jiffies, Queue* queue, std::vector<GaugeSample>* gauges);
+  uint64_t InterruptsOf(const Queue& queue) const;
+  void SwitchedOff(Queue* queue) const;
   HookId hook(rs_hook which) const;
 
   HookTable* const hooks_;
@@ -77,6 +100,8 @@ class GuestProbe : public Probe {
   };
   std::map<std::string, Device> devices_;  // by "virtio0"
   std::vector<std::string> detail_;
+  uint32_t hz_ = 0;
+  SpuriousVariant variant_;
 };
 
 }  // namespace ringside

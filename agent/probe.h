@@ -50,6 +50,10 @@ class Probe {
   virtual void Between(std::vector<Sample>* samples, std::vector<GaugeSample>* gauges) = 0;
   virtual void ReadHooks(std::vector<HookSample>* hooks) const = 0;
   virtual void Drain(std::vector<Mark>* marks, std::vector<Event>* events) = 0;
+  // How counts divide, cumulative; tables are bounded.
+  virtual void ReadParts(std::vector<Part>*) const {}
+  // A kernel log line that came since the last call.
+  virtual void OnLogLine(const LogLine&) {}
   // Queues by name ("eth0/rx1", or "all") whose details are wanted; replaces the last wish.
   virtual void SetDetail(const std::vector<std::string>& queues) = 0;
 };

@@ -46,7 +46,7 @@ struct rs_config {
   rs_u32 napi_busy_bit;   /* bit number of NAPI_STATE_IN_BUSY_POLL in napi_struct.state */
   rs_u32 napi_thread_bit; /* likewise NAPI_STATE_SCHED_THREADED; 32 where absent */
   rs_u32 cpus;            /* rows of per-CPU tables */
-  rs_u32 pad;
+  rs_u32 spurious_gap;    /* HZ/10, in jiffies (spurious.h) */
 };
 
 /* Hooks, one per program that counts; the index into rs_hook_cell tables. */

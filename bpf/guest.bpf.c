@@ -3,6 +3,7 @@
  * polls by caller. Covers every virtio interrupt that belongs to one queue (per-queue MSI-X). */
 #include "common.bpf.h"
 #include "compat.bpf.h"
+#include "spurious.h"
 
 struct {
   __uint(type, BPF_MAP_TYPE_ARRAY);
@@ -108,7 +109,11 @@ static __noinline int irq_resolve(u32 irq, u64 dev_id, u64 handler) {
   bpf_map_update_elem(&irq_entries, &irq, &entry, BPF_ANY);
   u32 index = slot;
   struct rs_guest_slot *s = bpf_map_lookup_elem(&guest_slots, &index);
-  if (s) s->irq = irq;
+  if (s) {
+    /* Another number: the kernel's counts of unhandled calls began anew. */
+    if (s->irq != irq) s->spurious.state &= ~(u32)RS_SPURIOUS_KNOWN;
+    s->irq = irq;
+  }
   return slot;
 }
 
@@ -173,6 +178,14 @@ int BPF_PROG(guest_irq_entry, int irq, struct irqaction *action) {
   return 0;
 }
 
+/* The agent wrote the seed's serial last; the atomic orders our reads of the rest after it. */
+static __noinline int adopt_seed(struct rs_guest_slot *s) {
+  if (!s) return 0;
+  __sync_fetch_and_add(&s->ends.windows, 0);
+  rs_spurious_adopt(&s->spurious, &s->seed, s->handled + s->none);
+  return 0;
+}
+
 SEC("tp_btf/irq_handler_exit")
 int BPF_PROG(guest_irq_exit, int irq, struct irqaction *action, int ret) {
   hook_hit(RS_HOOK_IRQ_EXIT);
@@ -180,10 +193,12 @@ int BPF_PROG(guest_irq_exit, int irq, struct irqaction *action, int ret) {
   struct rs_guest_slot *s = irq_slot(RS_HOOK_IRQ_EXIT, irq, action, &slot);
   if (!s || !s->irq_open) return 0; /* entered before the hooks were there */
   s->irq_open = 0;
+  if (rs_spurious_asked(&s->spurious, &s->seed)) adopt_seed(s);
   if (ret)
     s->handled++;
   else
     s->none++;
+  rs_spurious_call(&s->spurious, &s->ends, !ret, ret ? 0 : bpf_jiffies64(), config.spurious_gap);
   return 0;
 }
 

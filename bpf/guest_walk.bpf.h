@@ -40,6 +40,7 @@ static __noinline int walk_slot(u32 slot, struct rs_walk_out *out) {
   out->value[RS_V_INDEX] = BPF_CORE_READ(vq, vq.index);
   struct virtio_device *vdev = BPF_CORE_READ(vq, vq.vdev);
   out->value[RS_V_VDEV] = (u64)vdev;
+  out->value[RS_V_JIFFIES] = bpf_jiffies64();
   bpf_probe_read_kernel_str(out->name, sizeof(out->name), BPF_CORE_READ(vq, vq.name));
   out->ok = 1;
   return 0;

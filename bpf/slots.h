@@ -13,6 +13,32 @@ struct rs_identity {
   rs_u32 mark_shift; /* marks at multiples of 1 << mark_shift entries */
 };
 
+/* The kernel's rule for interrupts that nobody handles, followed call by call (spurious.h). */
+struct rs_spurious {
+  rs_u64 last_none; /* jiffies at the last call without work */
+  rs_u32 count;     /* calls in this window: the kernel's irq_count */
+  rs_u32 lo;        /* its irqs_unhandled, at least */
+  rs_u32 hi;        /* the same, at most */
+  rs_u32 state;     /* RS_SPURIOUS_*, and above them the serial of the last seed looked at */
+};
+enum { RS_SPURIOUS_KNOWN = 1, RS_SPURIOUS_FROZEN = 2, RS_SPURIOUS_SERIAL = 4 };
+struct rs_spurious_ends {
+  rs_u64 windows; /* ends of a window seen */
+  rs_u32 peak_lo; /* most unhandled at the end of a window, at least and at most */
+  rs_u32 peak_hi;
+  rs_u64 trips_lo; /* ends at which the kernel switched the interrupt off, at least and at most */
+  rs_u64 trips_hi;
+};
+/* The kernel's own numbers as the agent read them, true right after call number `calls`. */
+struct rs_spurious_seed {
+  rs_u64 calls;
+  rs_u64 last_none;
+  rs_u32 count;
+  rs_u32 unhandled;
+  rs_u32 frozen; /* 1: this kernel counts only while irqs_unhandled is not 0 */
+  rs_u32 serial; /* written last; a new value asks for adoption */
+};
+
 /* Guest side of one virtqueue. A cache line per writer. */
 struct rs_guest_slot {
   struct rs_identity id;
@@ -27,7 +53,7 @@ struct rs_guest_slot {
   rs_u64 none;
   rs_u64 irq_pos;  /* used->idx at the last interrupt, extended to 64 bits */
   rs_u64 irq_open; /* 1 while its handler runs: an exit counts only if its entry was seen */
-  rs_u64 irq_pad[3];
+  struct rs_spurious spurious;
   /* napi domain; also the pair's owner writes `pair_pos` of its own slot only */
   rs_u64 softirq;
   rs_u64 busy;
@@ -40,8 +66,11 @@ struct rs_guest_slot {
   /* written by the walk program, which only the agent runs */
   rs_u64 walk_pos; /* used->idx when last read on demand, extended */
   rs_u64 walk_pad[7];
+  /* irq domain, rarely written; then written by the agent */
+  struct rs_spurious_ends ends;
+  struct rs_spurious_seed seed;
 };
-RS_ASSERT(sizeof(struct rs_guest_slot) == 256, "a cache line per writer domain");
+RS_ASSERT(sizeof(struct rs_guest_slot) == 320, "a cache line per writer domain");
 
 /* Without BTF: one interrupt number. Atomic adds: an interrupt number may be shared. */
 struct rs_plain_irq {

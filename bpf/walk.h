@@ -38,6 +38,7 @@ enum rs_walk_value {
   RS_V_BACKEND, /* host: private_data != NULL */
   RS_V_VDEV,
   RS_V_FEATURES,
+  RS_V_JIFFIES,
   RS_VALUES
 };
 struct rs_walk_out {

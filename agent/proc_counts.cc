@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/proc_counts.h"
+
+#include <algorithm>
+#include <charconv>
+
+#include "absl/strings/str_cat.h"
+#include "agent/kernel_files.h"
+
+namespace ringside {
+namespace {
+
+// The number behind `name` and spaces; nothing if there is none.
+template <typename T>
+std::optional<T> NumberAfter(std::string_view text, std::string_view name) {
+  const size_t at = text.find(name);
+  if (at == std::string_view::npos) return std::nullopt;
+  text.remove_prefix(at + name.size());
+  text.remove_prefix(std::min(text.find_first_not_of(' '), text.size()));
+  T value{};
+  const auto parsed = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (parsed.ec != std::errc()) return std::nullopt;
+  return value;
+}
+
+}  // namespace
+
+std::optional<SpuriousNumbers> ParseSpurious(std::string_view text) {
+  const auto count = NumberAfter<uint32_t>(text, "count ");
+  const auto unhandled = NumberAfter<uint32_t>(text, "\nunhandled ");
+  const auto last = NumberAfter<uint32_t>(text, "\nlast_unhandled ");
+  if (!count || !unhandled || !last) return std::nullopt;
+  return SpuriousNumbers{*count, *unhandled, *last};
+}
+
+std::optional<SpuriousNumbers> ReadSpurious(int irq) {
+  return ParseSpurious(ReadText(absl::StrCat("/proc/irq/", irq, "/spurious"), 256));
+}
+
+std::optional<int> ParseDisabledIrq(std::string_view log_line) {
+  return NumberAfter<int>(log_line, "Disabling IRQ #");
+}
+
+}  // namespace ringside

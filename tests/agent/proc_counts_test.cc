@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/proc_counts.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "agent/kernel_files.h"
+
+namespace ringside {
+namespace {
+
+TEST(SpuriousFileTest, TakesTheKernelsThreeNumbers) {
+  const auto numbers = ParseSpurious("count 18460\nunhandled 24\nlast_unhandled 10299000 ms");
+  ASSERT_TRUE(numbers);
+  EXPECT_EQ(*numbers, (SpuriousNumbers{18460, 24, 10299000}));
+}
+
+TEST(SpuriousFileTest, WhatIsCutIsNothingAndNoTrap) {
+  const std::string text = "count 18460\nunhandled 24\nlast_unhandled 10299000 ms";
+  for (size_t n = 0; n <= text.size(); ++n) {
+    const bool whole = ParseSpurious(text.substr(0, n)).has_value();
+    EXPECT_TRUE(!whole || n > text.find("last_unhandled ") + 14) << n;
+  }
+  EXPECT_FALSE(ParseSpurious("count 99999999999\nunhandled 1\nlast_unhandled 1 ms"));
+  EXPECT_FALSE(ParseSpurious("count -1\nunhandled 1\nlast_unhandled 1 ms"));
+}
+
+TEST(SpuriousFileTest, ReadsThisKernels) {
+  int files = 0;
+  for (const std::string& irq : ListDirectory("/proc/irq")) {
+    const std::string text = ReadText("/proc/irq/" + irq + "/spurious");
+    if (text.empty()) continue;
+    EXPECT_TRUE(ParseSpurious(text)) << text;
+    ++files;
+  }
+  if (files == 0) GTEST_SKIP() << "no /proc/irq/N/spurious here";
+}
+
+TEST(DisabledIrqTest, IsTheNumberOfTheKernelsLine) {
+  EXPECT_EQ(ParseDisabledIrq("Disabling IRQ #25"), 25);
+  EXPECT_EQ(ParseDisabledIrq("irq 25: nobody cared (try booting with the \"irqpoll\" option)"),
+            std::nullopt);
+  EXPECT_EQ(ParseDisabledIrq("Disabling IRQ #"), std::nullopt);
+}
+
+}  // namespace
+}  // namespace ringside
