@@ -195,7 +195,9 @@ void Link(const std::vector<QueueEvidence>& queues, const std::vector<Finding>& 
 void DoubtWithoutHost(const std::vector<QueueEvidence>& queues, Finding* finding) {
   if (finding->cause != Cause::kBusyPollSpurious) return;
   const QueueEvidence* evidence = EvidenceOf(queues, *finding);
-  if (evidence == nullptr || evidence->host.Observes(Count::kEventfdWritten)) return;
+  if (evidence == nullptr) return;
+  if (finding->certainty == Certainty::kLow) finding->root = false;
+  if (evidence->host.Observes(Count::kEventfdWritten)) return;
   finding->root = false;
   AddMissing("host: writes to the eventfd", finding);
 }

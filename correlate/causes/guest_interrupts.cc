@@ -45,6 +45,51 @@ bool IsDefect(const QueueEvidence& evidence, const SnapshotRange& part) {
   return 2 * excess > share->busy.hi.value_or(share->busy.lo);
 }
 
+// Where packets by busy polls were not counted, polls and entries hint at the same: an interrupt for
+// most entries although most polls were busy ones. A hint only: busy polls that find nothing count.
+bool LooksLikeDefect(const QueueEvidence& evidence) {
+  const Side& guest = evidence.guest;
+  if (guest.Observes(Count::kGuestPacketsBusy)) return false;
+  const auto irq = guest.Growth(Count::kGuestIrq);
+  const auto none = guest.Growth(Count::kGuestNone);
+  const auto busy = guest.Growth(Count::kGuestNapiBusy);
+  const auto softirq = guest.Growth(Count::kGuestNapiSoftirq);
+  auto used = guest.Growth(Count::kGuestUsed);
+  if (!used) used = evidence.host.Growth(Count::kVhostUsed);
+  if (!irq || !none || !busy || !softirq || !softirq->hi || !used || !used->hi) return false;
+  const Interval foreign = Or0(ForeignSignals(evidence, guest.range()));
+  return none->lo > 0 && busy->lo >= kMaterialEvents && busy->lo > *softirq->hi && foreign.hi &&
+         2 * (irq->lo - *foreign.hi) > *used->hi;
+}
+
+MaybeFinding BusyPollHint(const QueueEvidence& evidence) {
+  if (!LooksLikeDefect(evidence)) return std::nullopt;
+  const Side& guest = evidence.guest;
+  Finding finding = evidence.Found(Cause::kBusyPollSpurious, Certainty::kLow,
+                                   guest.Begin(guest.range().first).mid_ns());
+  const Interval irq = *guest.Growth(Count::kGuestIrq);
+  const Interval none = *guest.Growth(Count::kGuestNone);
+  finding.title = Percent(none.lo, irq.lo) +
+                  " of its interrupts find nothing (IRQ_NONE), and busy pollers are at work";
+  finding.because = "a busy poller may take packets before their interrupt arrives";
+  finding.evidence.push_back(
+      evidence.Say(Words(*guest.Growth(Count::kGuestNapiBusy)) + " polls by busy pollers, " +
+                       Words(*guest.Growth(Count::kGuestNapiSoftirq)) + " from softirq; none " +
+                       Words(none) + " of " + Words(irq) + " interrupts",
+                   {Count::kGuestNapiBusy, Count::kGuestNapiSoftirq, Count::kGuestNone}));
+  finding.missing.push_back("guest: packets by busy polls (guest.packets.busy)");
+  if (none.lo * kRuleWindow <= kRuleLimit * irq.lo) {
+    finding.danger = "at " + Percent(none.lo, irq.lo) +
+                     " the kernel's limit (over 99,900 none in 100,000) cannot be reached: busy"
+                     " polling alone does not switch this interrupt off";
+  }
+  finding.would_refute = "the share of IRQ_NONE unchanged with busy polling off";
+  finding.next.push_back({evidence.GuestNode(),
+                          "sysctl -w net.core.busy_read=0 net.core.busy_poll=0",
+                          "then restart the polling processes: open sockets keep their value"});
+  return finding;
+}
+
 void NamePollers(const QueueEvidence& evidence, const SnapshotRange& run, const BusyShare& share,
                  Finding* finding) {
   std::string text = Words(share.busy) + " of " + Words(share.packets) + " packets (" +
@@ -67,7 +112,7 @@ MaybeFinding BusyPollSpurious(const QueueEvidence& evidence) {
   if (!evidence.guest || evidence.tx()) return std::nullopt;
   const auto run = LongestRun(evidence.guest, Count::kGuestPacketsBusy,
                               [&](const SnapshotRange& part) { return IsDefect(evidence, part); });
-  if (!run) return std::nullopt;
+  if (!run) return BusyPollHint(evidence);
   const BusyShare share = *ReadBusyShare(evidence.guest, *run);
   const std::string node = evidence.GuestNode();
   Finding finding = evidence.Found(Cause::kBusyPollSpurious, Certainty::kHigh,

@@ -103,16 +103,29 @@ MaybeFinding NoTxSignal(const QueueEvidence& evidence, const std::optional<Stall
 namespace {
 
 MaybeFinding DeadFromHost(const QueueEvidence& evidence) {
-  if (evidence.guest) return std::nullopt;
+  // A guest's agent that reads the ring would have seen the stall itself.
+  const Side& guest = evidence.guest;
+  if (guest && guest.At(Gauge::kLastUsed, guest.range().last)) return std::nullopt;
   const auto stall = FindHostStall(evidence);
   if (!stall) return std::nullopt;
+  const auto meanwhile = guest ? guest.Within(stall->from_ns, stall->to_ns) : std::nullopt;
   Finding finding = evidence.Found(Cause::kDeadQueue, Certainty::kMedium, stall->from_ns);
   finding.title = "the tap's ring is full and the guest gives no buffers back";
   finding.because = "the guest has stopped taking entries of this queue";
   finding.evidence.push_back(
       {"tun.full 1, used and avail index unchanged for " + Seconds(stall->to_ns - stall->from_ns),
        {"tun.full", "ring.used", "ring.avail"}});
-  finding.missing.push_back("guest: an agent in it would tell why it does not take them");
+  if (!guest) finding.missing.push_back("guest: an agent in it would tell why it takes none");
+  if (guest) finding.missing.push_back("guest: the state of its ring (ring.last_used)");
+  if (meanwhile) {
+    const auto irq = guest.Growth(Count::kGuestIrq, *meanwhile);
+    const auto polls = guest.Growth(Count::kGuestNapiSoftirq, *meanwhile);
+    if (irq && polls) {
+      finding.evidence.push_back(evidence.Say(
+          "the guest counted " + Words(*irq) + " interrupts and " + Words(*polls) + " polls then",
+          {Count::kGuestIrq, Count::kGuestNapiSoftirq}));
+    }
+  }
   finding.would_refute = "the guest's avail index moving";
   return finding;
 }

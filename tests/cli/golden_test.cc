@@ -11,6 +11,7 @@
 #include <sstream>
 
 #include "tests/cli/incident_files.h"
+#include "tests/correlate/case_a.h"
 #include "tests/correlate/path_model.h"
 
 namespace ringside {
@@ -72,10 +73,24 @@ TEST(GoldenTest, ModelledIncidents) {
     WriteIncident(recording, folder / file);
     ExpectGolden(std::string("model-") + name + ".summary", {file}, folder / ".");
   }
+  ExpectGolden("model-losing.explain", {"explain", "losing.rsi"}, folder / ".");
+  ExpectGolden("model-losing.explain-json", {"explain", "losing.rsi", "--json"}, folder / ".");
+  ExpectGolden("model-losing.against", {"explain", "healthy.rsi", "--against", "losing.rsi"},
+               folder / ".");
   ExpectGolden("model-losing.ledger", {"ledger", "losing.rsi"}, folder / ".");
   ExpectGolden("model-losing.ledger-json", {"ledger", "losing.rsi", "--json"}, folder / ".");
   ExpectGolden("model-healthy.queues", {"queues", "healthy.rsi"}, folder / ".");
   ExpectGolden("model-healthy.timeline", {"timeline", "healthy.rsi"}, folder / ".");
+}
+
+// The published numbers of case A, told from its counts.
+TEST(GoldenTest, PublishedCaseA) {
+  TestFolder folder;
+  Recording recording = PublishedCaseA();
+  for (Stream& stream : recording.streams) stream.bye->clock = stream.snapshots.back().end;
+  WriteIncident(recording, folder / "case-a.rsi");
+  ExpectGolden("case-a.explain", {"explain", "case-a.rsi"}, folder / ".");
+  ExpectGolden("case-a.explain-md", {"explain", "case-a.rsi", "--format", "md"}, folder / ".");
 }
 
 }  // namespace
