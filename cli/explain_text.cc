@@ -62,7 +62,11 @@ std::vector<std::pair<std::string, std::vector<std::string>>> Sections(const Fin
 }
 
 std::string SinceText(const Finding& finding, int64_t zero_ns) {
-  return fmt::format("since +{:.1f}s", static_cast<double>(finding.since_ns - zero_ns) / 1e9);
+  const auto text = [zero_ns](int64_t ns) {
+    return fmt::format("+{:.1f}s", static_cast<double>(ns - zero_ns) / 1e9);
+  };
+  if (finding.until_ns == 0) return "since " + text(finding.since_ns);
+  return text(finding.since_ns) + " to " + text(finding.until_ns);
 }
 
 std::string RoleText(const Finding& finding) {
@@ -131,6 +135,7 @@ Json FindingJson(const Finding& finding) {
           {"contributors", finding.contributors},
           {"certainty", std::string(CertaintyName(finding.certainty))},
           {"since", Rfc3339(finding.since_ns)},
+          {"until", finding.until_ns == 0 ? Json(nullptr) : Json(Rfc3339(finding.until_ns))},
           {"title", finding.title},
           {"because", OrNull(finding.because)},
           {"for", StatementsJson(finding.evidence)},
@@ -221,13 +226,14 @@ std::string AgainstText(const Account& before, const Account& after, const Page&
                           {.title = "now", .align = Align::kRight}},
               .rows = {}};
   for (const Change& c : changes) {
-    table.rows.push_back({{c.queue},
-                          {c.before},
-                          {c.after, c.after == "-" ? Style::kGood : Style::kBad},
-                          {c.none_before},
-                          {c.none_after},
-                          {c.drops_before},
-                          {c.drops_after}});
+    table.rows.push_back(
+        {{c.queue},
+         {c.before},
+         {c.after == "-" ? "gone" : c.after, c.after == "-" ? Style::kGood : Style::kBad},
+         {c.none_before},
+         {c.none_after},
+         {c.drops_before},
+         {c.drops_after}});
   }
   return RenderTable(table, page);
 }

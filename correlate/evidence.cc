@@ -143,6 +143,13 @@ Statement QueueEvidence::Say(std::string text, std::initializer_list<Count> coun
   return statement;
 }
 
+Finding QueueEvidence::Found(Cause cause, Certainty certainty, const Side& side,
+                             const SnapshotRange& run) const {
+  Finding finding = Found(cause, certainty, side.Begin(run.first).mid_ns());
+  if (run.last != side.range().last) finding.until_ns = side.End(run.last).mid_ns();
+  return finding;
+}
+
 Finding QueueEvidence::Found(Cause cause, Certainty certainty, int64_t since_ns) const {
   Finding finding{.cause = cause, .queue = Name(), .host_queue = ledger->host_queue};
   finding.certainty = certainty;

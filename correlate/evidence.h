@@ -86,7 +86,8 @@ struct QueueEvidence {
   const Identity* FindIdentity(std::string_view id) const;
   // A statement on counts of this queue, with the hooks they came by.
   Statement Say(std::string text, std::initializer_list<Count> counts) const;
-  // A finding about this queue, since a time.
+  // A finding about this queue over a stretch of a side's snapshots, or since a time.
+  Finding Found(Cause cause, Certainty certainty, const Side& side, const SnapshotRange& run) const;
   Finding Found(Cause cause, Certainty certainty, int64_t since_ns) const;
 };
 

@@ -70,6 +70,7 @@ struct Finding {
   std::vector<std::string> contributors;  // likewise: not proved sufficient
   Certainty certainty = Certainty::kLow;
   int64_t since_ns = 0;  // axis; the first snapshot at which it shows
+  int64_t until_ns = 0;  // likewise the last; 0: still so at the end of the window
   std::string title;     // one line, numbers included: what is wrong
   std::string because;   // how it comes about
   std::vector<Statement> evidence;

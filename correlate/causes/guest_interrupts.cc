@@ -45,8 +45,8 @@ bool IsDefect(const QueueEvidence& evidence, const SnapshotRange& part) {
   return 2 * excess > share->busy.hi.value_or(share->busy.lo);
 }
 
-// Where packets by busy polls were not counted, polls and entries hint at the same: an interrupt for
-// most entries although most polls were busy ones. A hint only: busy polls that find nothing count.
+// Where packets by busy polls were not counted, polls and entries hint at the same: an interrupt
+// for most entries although most polls were busy ones. A hint only: empty busy polls count, too.
 bool LooksLikeDefect(const QueueEvidence& evidence) {
   const Side& guest = evidence.guest;
   if (guest.Observes(Count::kGuestPacketsBusy)) return false;
@@ -115,8 +115,8 @@ MaybeFinding BusyPollSpurious(const QueueEvidence& evidence) {
   if (!run) return BusyPollHint(evidence);
   const BusyShare share = *ReadBusyShare(evidence.guest, *run);
   const std::string node = evidence.GuestNode();
-  Finding finding = evidence.Found(Cause::kBusyPollSpurious, Certainty::kHigh,
-                                   evidence.guest.Begin(run->first).mid_ns());
+  Finding finding =
+      evidence.Found(Cause::kBusyPollSpurious, Certainty::kHigh, evidence.guest, *run);
   finding.title = Percent(share.none.lo, share.irq.lo) +
                   " of its interrupts find nothing (IRQ_NONE): a busy poller was there first";
   finding.because =
@@ -125,7 +125,7 @@ MaybeFinding BusyPollSpurious(const QueueEvidence& evidence) {
   NamePollers(evidence, *run, share, &finding);
   finding.evidence.push_back(evidence.Say(
       "yet " + Words(share.irq) + " interrupts came for " + Words(share.packets) +
-          " packets; a kernel without the defect takes about one for each that was not busy-polled",
+          " packets; a kernel without the defect takes about one for each packet not busy-polled",
       {Count::kGuestIrq}));
   const auto handled = evidence.guest.Growth(Count::kGuestHandled, *run);
   if (handled) {
@@ -210,8 +210,7 @@ MaybeFinding IrqStormRisk(const QueueEvidence& evidence) {
   const int64_t span_ns = guest.End(run->last).mid_ns() - guest.Begin(run->first).mid_ns();
   // Slower than one in HZ/10, the kernel's count of unhandled ones starts over each time.
   if (irq.lo * kRuleGapNs < span_ns) return std::nullopt;
-  Finding finding =
-      evidence.Found(Cause::kIrqStormRisk, Certainty::kHigh, guest.Begin(run->first).mid_ns());
+  Finding finding = evidence.Found(Cause::kIrqStormRisk, Certainty::kHigh, guest, *run);
   finding.title = "practically every interrupt finds nothing: the kernel will switch it off";
   finding.because =
       "the kernel switches an interrupt off after more than 99,900 unhandled of"

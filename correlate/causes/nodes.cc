@@ -94,6 +94,7 @@ std::vector<Finding> LateVcpus(const Joined& joined, const Window& window) {
     const Interval waited = *vcpu.Growth(Count::kVcpuDelayUs, *run);
     const int64_t span_ns = vcpu.End(run->last).mid_ns() - vcpu.Begin(run->first).mid_ns();
     Finding finding = OfNode(Cause::kLateVcpu, queue.Name(), vcpu.Begin(run->first).mid_ns());
+    if (run->last != vcpu.range().last) finding.until_ns = vcpu.End(run->last).mid_ns();
     finding.title = "a vCPU waited for a CPU " + Percent(waited.lo * 1000, span_ns) +
                     " of the time, and ran " + Percent(ran.lo * 1000, span_ns);
     finding.because =
@@ -133,6 +134,7 @@ std::vector<Finding> SoftirqSqueezes(const Joined& joined, const Window& window)
     constexpr int64_t kFew = 10;  // fewer are an accident of one moment
     if (!run || cpu.Growth(Count::kSoftnetSqueezed, *run)->lo < kFew) continue;
     Finding finding = OfNode(Cause::kSoftirqSqueeze, queue.Name(), cpu.Begin(run->first).mid_ns());
+    if (run->last != cpu.range().last) finding.until_ns = cpu.End(run->last).mid_ns();
     const Interval squeezed = *cpu.Growth(Count::kSoftnetSqueezed, *run);
     const Interval processed = *cpu.Growth(Count::kSoftnetProcessed, *run);
     finding.title = "net_rx_action ran out of its budget " + Words(squeezed) + " times";

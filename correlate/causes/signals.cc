@@ -12,13 +12,16 @@ bool HasKernelBackend(const QueueEvidence& evidence) {
   return evidence.host.Observes(Count::kVhostBatches);
 }
 
-// The first snapshot of a side by whose end the count has grown.
-int64_t FirstGrowthNs(const Side& side, Count count) {
+// From the first to the last snapshot between which the count has grown.
+SnapshotRange Growing(const Side& side, Count count) {
+  std::optional<SnapshotRange> run;
   for (size_t i = side.range().first; i < side.range().last; ++i) {
     const auto growth = side.Growth(count, {i, i + 1});
-    if (growth && growth->lo > 0) return side.Begin(i).mid_ns();
+    if (!growth || growth->lo == 0) continue;
+    if (!run) run = SnapshotRange{i, i};
+    run->last = i + 1;
   }
-  return side.Begin(side.range().first).mid_ns();
+  return run.value_or(side.range());
 }
 
 // More than half of `whole`, over a stretch that is long enough to tell.
@@ -57,8 +60,8 @@ MaybeFinding EmptySignal(const QueueEvidence& evidence) {
   const auto empty = evidence.host.Growth(Count::kVhostEmpty);
   const auto signalled = evidence.host.Growth(Count::kVhostSignalled);
   if (!empty || empty->lo == 0 || !signalled) return std::nullopt;
-  Finding finding = evidence.Found(Cause::kEmptySignal, Certainty::kHigh,
-                                   FirstGrowthNs(evidence.host, Count::kVhostEmpty));
+  Finding finding = evidence.Found(Cause::kEmptySignal, Certainty::kHigh, evidence.host,
+                                   Growing(evidence.host, Count::kVhostEmpty));
   finding.title =
       Words(*empty) + " of " + Words(*signalled) + " signals came without a new used entry";
   finding.because = "the backend signals although it has published nothing since its last signal";
@@ -91,7 +94,7 @@ MaybeFinding ExternalInjector(const QueueEvidence& evidence) {
   if (foreign == 0) return std::nullopt;
   const Count what = written.lo > by_vmm.lo ? Count::kEventfdWritten : Count::kEventfdOther;
   Finding finding =
-      evidence.Found(Cause::kExternalInjector, Certainty::kHigh, FirstGrowthNs(host, what));
+      evidence.Found(Cause::kExternalInjector, Certainty::kHigh, host, Growing(host, what));
   std::string who;
   for (const auto& [label, writes] : host.Parts(Count::kEventfdWritten, host.range())) {
     if (!label.starts_with("process=")) continue;
@@ -126,8 +129,7 @@ MaybeFinding InterruptMerging(const QueueEvidence& evidence) {
   const Interval merged = *host.Growth(Count::kKvmMerged, *run);
   const auto taken = host.Growth(Count::kKvmTaken, *run);
   if (taken && taken->hi && 2 * *taken->hi >= injected.lo) return std::nullopt;
-  Finding finding =
-      evidence.Found(Cause::kInterruptMerging, Certainty::kHigh, host.Begin(run->first).mid_ns());
+  Finding finding = evidence.Found(Cause::kInterruptMerging, Certainty::kHigh, host, *run);
   finding.title = Percent(merged.lo, injected.lo) + " of its injections met one still pending";
   finding.because = "the guest takes interrupts more slowly than they are sent";
   finding.evidence.push_back(
@@ -147,8 +149,7 @@ MaybeFinding SlowPathInjection(const QueueEvidence& evidence) {
   if (!run) return std::nullopt;
   const Interval slow = *host.Growth(Count::kKvmSlowpath, *run);
   const Interval woken = *host.Growth(Count::kIrqfdWoken, *run);
-  Finding finding =
-      evidence.Found(Cause::kSlowPathInjection, Certainty::kHigh, host.Begin(run->first).mid_ns());
+  Finding finding = evidence.Found(Cause::kSlowPathInjection, Certainty::kHigh, host, *run);
   finding.title = Percent(slow.lo, woken.lo) + " of its injections go through a workqueue";
   finding.because =
       "KVM could not inject at once (no cached translation, or a destination the fast"
@@ -178,8 +179,8 @@ MaybeFinding TunRingFull(const QueueEvidence& evidence) {
     seen_full = host.At(Gauge::kTunFull, i) == 1 || (ring && size && *ring >= *size);
   }
   Finding finding =
-      evidence.Found(Cause::kTunRingFull, seen_full ? Certainty::kHigh : Certainty::kMedium,
-                     FirstGrowthNs(host, Count::kTunDropped));
+      evidence.Found(Cause::kTunRingFull, seen_full ? Certainty::kHigh : Certainty::kMedium, host,
+                     Growing(host, Count::kTunDropped));
   const auto offered = host.Growth(Count::kTunOffered);
   finding.title = Words(*dropped) + (offered ? " of " + Words(*offered) : std::string()) +
                   " packets dropped before the VM: this queue's tap ring is full";

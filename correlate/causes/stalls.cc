@@ -48,7 +48,8 @@ std::optional<size_t> FullAndOwed(const QueueEvidence& evidence) {
 
 MaybeFinding SuppressedStall(const QueueEvidence& evidence, const std::optional<Stall>& stall) {
   if (!NeverSent(stall) || (evidence.tx() && NoSignalAtAll(evidence))) return std::nullopt;
-  Finding finding = evidence.Found(Cause::kSuppressedStall, Certainty::kHigh, stall->from_ns);
+  Finding finding =
+      evidence.Found(Cause::kSuppressedStall, Certainty::kHigh, evidence.guest, stall->guest);
   finding.title = "the guest waits for a signal that the host never sent: " +
                   Number(static_cast<int64_t>(stall->waiting)) + " entries wait";
   finding.because =
@@ -134,7 +135,8 @@ MaybeFinding DeadFromHost(const QueueEvidence& evidence) {
 
 MaybeFinding DeadQueue(const QueueEvidence& evidence, const std::optional<Stall>& stall) {
   if (!stall) return DeadFromHost(evidence);
-  Finding finding = evidence.Found(Cause::kDeadQueue, Certainty::kHigh, stall->from_ns);
+  Finding finding =
+      evidence.Found(Cause::kDeadQueue, Certainty::kHigh, evidence.guest, stall->guest);
   finding.title = "nobody takes its entries: " + Number(static_cast<int64_t>(stall->waiting)) +
                   " wait, no poll for " + Seconds(stall->to_ns - stall->from_ns);
   finding.because = "the guest does not poll this queue";
