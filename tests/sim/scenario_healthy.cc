@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: Apache-2.0
+// Healthy runs at every load, and every legitimate oddity.
+#include "tests/sim/scenario.h"
+
+namespace ringside::sim {
+namespace {
+
+void One(Random& random, Flow flow, RunSpec* spec) { AddVm(random, {flow}, spec); }
+
+void Idle(Random& random, RunSpec* spec) { One(random, Flow{}, spec); }
+
+void Pings(Random& random, RunSpec* spec) {
+  Flow flow{.pattern = Pattern::kPings, .rate_hz = random.Real(5, 300), .answer = 1};
+  One(random, flow, spec);
+}
+
+void PingPong(Random& random, RunSpec* spec) {
+  One(random, {.pattern = Pattern::kPingPong, .rate_hz = 1000, .answer = 1}, spec);
+}
+
+void Steady(Random& random, RunSpec* spec) {
+  One(random, SteadyFlow(random.Real(1000, 25'000)), spec);
+}
+
+void Bursts(Random& random, RunSpec* spec) {
+  Flow flow{.pattern = Pattern::kBursts, .rate_hz = random.Real(5000, 60'000)};
+  flow.burst = static_cast<int>(random.Between(2, 128));
+  One(random, flow, spec);
+}
+
+// As fast as the guest takes it: the tap's ring is not full.
+void Flood(Random& random, RunSpec* spec) {
+  Flow flow{.pattern = Pattern::kFlood, .rate_hz = random.Real(150'000, 450'000)};
+  flow.burst = static_cast<int>(random.Between(16, 64));
+  spec->duration_ns = kSecNs;
+  One(random, flow, spec);
+}
+
+void ManyQueues(Random& random, RunSpec* spec) {
+  std::vector<Flow> flows;
+  const int64_t n = random.Between(4, 8);
+  for (int64_t i = 0; i < n; ++i) flows.push_back(RandomFlow(random));
+  AddVm(random, flows, spec);
+}
+
+void ManyVms(Random& random, RunSpec* spec) {
+  const int64_t n = random.Between(2, 4);
+  for (int64_t i = 0; i < n; ++i) AddVm(random, {RandomFlow(random), RandomFlow(random)}, spec);
+}
+
+// Busy polling where the kernel disarms the interrupt: fewer interrupts than packets.
+void BusyPoll(Random& random, RunSpec* spec) {
+  Flow flow = PollerFlow(random.Real(500, 8000), random.Between(100, 3000) * kUsNs,
+                         random.Between(3, 30) * kUsNs);
+  flow.answer = random.Chance(0.5) ? 1 : 0;
+  One(random, flow, spec);
+  spec->vms[0].kernel = GuestKernel::k61;
+  spec->vms[0].event_idx = true;
+}
+
+// TCP receives and acknowledges; what it sends is cleaned up in receive polls.
+void Tcp(Random& random, RunSpec* spec) {
+  Flow flow{.pattern = Pattern::kBursts, .rate_hz = random.Real(5000, 50'000), .answer = 0.5};
+  flow.burst = static_cast<int>(random.Between(2, 44));
+  flow.send_hz = random.Real(100, 2000);
+  One(random, flow, spec);
+}
+
+void Receiving(Random& random, RunSpec* spec) {
+  Flow flow = PollerFlow(random.Real(500, 10'000), 0, random.Between(3, 30) * kUsNs);
+  flow.answer = 1;
+  One(random, flow, spec);
+}
+
+void NapiThreads(Random& random, RunSpec* spec) {
+  Steady(random, spec);
+  spec->vms[0].pairs[0].napi_thread = true;
+}
+
+void Merging(Random& random, RunSpec* spec) {
+  Steady(random, spec);
+  spec->vms[0].event_idx = false;
+}
+
+void Affinity(Random& random, RunSpec* spec) {
+  Flow flow = RandomFlow(random);
+  if (flow.pattern == Pattern::kIdle) flow = SteadyFlow(5000);
+  One(random, flow, spec);
+  const int64_t moves = random.Between(1, 4);
+  for (int64_t i = 0; i < moves; ++i) {
+    spec->events.push_back({.act = Act::kAffinity,
+                            .at_ns = random.Between(100 * kMsNs, 1800 * kMsNs),
+                            .tx = random.Chance(0.3),
+                            .x = static_cast<double>(random.Between(0, 3))});
+  }
+}
+
+void Paused(Random& random, RunSpec* spec) {
+  One(random, SteadyFlow(random.Real(100, 2000)), spec);
+  spec->events.push_back({.act = Act::kPause,
+                          .at_ns = random.Between(300 * kMsNs, 1200 * kMsNs),
+                          .ns = random.Between(20, 200) * kMsNs});
+}
+
+void Lossy(Random& random, RunSpec* spec) {
+  AddVm(random, {RandomFlow(random), RandomFlow(random)}, spec);
+  AgentOptions host{.name = "host1", .machine = "machine-host1"};
+  host.stop_ns = spec->duration_ns - 20 * kMsNs;
+  switch (random.Between(0, 3)) {
+    case 0: host.snapshot_fold = random.Real(0.05, 0.6); break;
+    case 1:
+      host.record_loss = random.Real(0.01, 0.2);
+      spec->lossy = true;
+      break;
+    case 2:
+      host.mark_loss = random.Real(0.05, 0.9);
+      spec->lossy = true;
+      break;
+    default:
+      host.bye = false;
+      host.stop_ns = random.Between(kSecNs, 1900 * kMsNs);
+      spec->lossy = true;
+      break;
+  }
+  spec->host_agents.push_back(host);
+}
+
+void NoExchanges(Random& random, RunSpec* spec) {
+  AddVm(random, {RandomFlow(random)}, spec);
+  spec->exchanges = false;
+}
+
+void CutNetwork(Random& random, RunSpec* spec) {
+  AddVm(random, {RandomFlow(random)}, spec);
+  spec->cut_from_ns = random.Between(100 * kMsNs, 800 * kMsNs);
+  spec->cut_to_ns = spec->cut_from_ns + random.Between(200, 1000) * kMsNs;
+  spec->exchange_delay_ns = 5 * kMsNs;
+}
+
+}  // namespace
+
+const std::vector<Scenario>& HealthyScenarios() {
+  static const std::vector<Scenario> list = {
+      {"idle", Family::kHealthy, "no traffic at all", Idle},
+      {"pings", Family::kHealthy, "some packets a second, each answered", Pings},
+      {"ping-pong", Family::kHealthy, "one packet under way, back and forth", PingPong},
+      {"steady", Family::kHealthy, "an even stream", Steady},
+      {"bursts", Family::kHealthy, "packets in bursts", Bursts},
+      {"flood", Family::kHealthy, "as much as the guest takes", Flood},
+      {"many-queues", Family::kHealthy, "several queue pairs, each with its own load", ManyQueues},
+      {"many-vms", Family::kHealthy, "several guests with several queue pairs", ManyVms},
+      {"busy-poll", Family::kHealthy, "busy polling on a kernel without the defect", BusyPoll},
+      {"tcp", Family::kHealthy, "receiving and acknowledging in bursts", Tcp},
+      {"receiving", Family::kHealthy, "an application that sleeps between packets", Receiving},
+      {"napi-threads", Family::kHealthy, "polls in a NAPI thread", NapiThreads},
+      {"merging", Family::kHealthy, "event_idx off: interrupts may merge", Merging},
+      {"affinity", Family::kHealthy, "interrupts move between vCPUs under traffic", Affinity},
+      {"paused", Family::kHealthy, "the VM stands still for a while", Paused},
+      {"lossy", Family::kHealthy, "an agent that loses records, marks, or its end", Lossy},
+      {"merged-files", Family::kHealthy, "no exchange of clocks at all", NoExchanges},
+      {"cut-network", Family::kHealthy, "the collector is away for a while", CutNetwork},
+  };
+  return list;
+}
+
+}  // namespace ringside::sim
