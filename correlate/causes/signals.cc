@@ -24,12 +24,20 @@ SnapshotRange Growing(const Side& side, Count count) {
   return run.value_or(side.range());
 }
 
+// Where a VM is stopped everything merges and nothing is late.
+bool Runs(const Side& host, const SnapshotRange& part) {
+  for (size_t i = part.first; i <= part.last; ++i) {
+    if (host.At(Gauge::kVmRunning, i) == 0) return false;
+  }
+  return true;
+}
+
 // More than half of `whole`, over a stretch that is long enough to tell.
 std::optional<SnapshotRange> MostOf(const Side& side, Count part_count, Count whole_count) {
   return LongestRun(side, whole_count, [&](const SnapshotRange& part) {
     const auto some = side.Growth(part_count, part);
     const auto all = side.Growth(whole_count, part);
-    return some && all && all->hi && 2 * some->lo > *all->hi;
+    return some && all && all->hi && 2 * some->lo > *all->hi && Runs(side, part);
   });
 }
 
