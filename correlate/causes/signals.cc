@@ -32,13 +32,15 @@ bool Runs(const Side& host, const SnapshotRange& part) {
   return true;
 }
 
-// More than half of `whole`, over a stretch that is long enough to tell.
+// More than half of `whole`, over at least three steps: a stop of the VM that no snapshot saw, or a
+// change of affinity, is over within two.
 std::optional<SnapshotRange> MostOf(const Side& side, Count part_count, Count whole_count) {
-  return LongestRun(side, whole_count, [&](const SnapshotRange& part) {
+  const auto run = LongestRun(side, whole_count, [&](const SnapshotRange& part) {
     const auto some = side.Growth(part_count, part);
     const auto all = side.Growth(whole_count, part);
     return some && all && all->hi && 2 * some->lo > *all->hi && Runs(side, part);
   });
+  return run && run->last - run->first >= 3 ? run : std::nullopt;
 }
 
 }  // namespace
