@@ -102,12 +102,12 @@ bool ReachesLimit(Cause cause, const QueueEvidence& evidence) {
     const int64_t others_lo = foreign.lo + empty.lo;
     const int64_t others_hi = foreign.hi.value_or(irq->lo) + empty.hi.value_or(irq->lo);
     return irq->lo - others_hi >= kRuleWindow &&
-           (none->lo - others_hi) * 1000 > 999 * (*irq->hi - others_lo);
+           ProductExceeds(none->lo - others_hi, 1000, 999, *irq->hi - others_lo);
   }
   const Interval made = InterruptsBy(cause, evidence);
   if (!made.hi || made.lo == 0) return cause == Cause::kDuplicateInjection;
-  return *made.hi * 1000 >= 999 * irq->lo ||
-         (none->lo - *made.hi) * 1000 <= 999 * (irq->lo - *made.hi);
+  return !ProductExceeds(999, irq->lo, *made.hi, 1000) ||
+         !ProductExceeds(none->lo - *made.hi, 1000, 999, irq->lo - *made.hi);
 }
 
 bool Suffices(const std::vector<QueueEvidence>& queues, const Finding& cause,

@@ -9,9 +9,14 @@
 
 namespace ringside {
 
-// Larger counts and positions are not believed: at 1 G/s they would take 146 years. Sums and
-// differences of what is left cannot overflow.
-inline constexpr uint64_t kValueMax = uint64_t{1} << 62;
+// Larger counts and positions are not believed: at 1 G/s they would take 36 years. Sums and
+// differences of a few of what is left cannot overflow.
+inline constexpr uint64_t kValueMax = uint64_t{1} << 60;
+
+// a * b > c * d, for counts of any size: how shares are compared.
+inline bool ProductExceeds(int64_t a, int64_t b, int64_t c, int64_t d) {
+  return static_cast<__int128>(a) * b > static_cast<__int128>(c) * d;
+}
 
 struct Interval {
   int64_t lo = 0;

@@ -38,7 +38,7 @@ std::optional<uint64_t> MissesIn(const NodeStream& node, HookId hook, const Snap
   const auto before = node.series.HookAt(hook, range.first);
   const auto after = node.series.HookAt(hook, range.last);
   if (!before || !after || !before->misses || !after->misses) return std::nullopt;
-  return *after->misses - std::min(*before->misses, *after->misses);
+  return std::min(*after->misses - std::min(*before->misses, *after->misses), kValueMax);
 }
 
 std::optional<Interval> GrowthByTime(const LocalQueue& queue, Count count, HookId hook,
@@ -59,7 +59,8 @@ std::optional<Interval> GrowthByTime(const LocalQueue& queue, Count count, HookI
   growth.lo = std::max<int64_t>(0, static_cast<int64_t>(last->lo - first->hi));
   const auto misses = MissesIn(*queue.node, hook, own);
   if (misses) {
-    growth.hi = static_cast<int64_t>(last->hi - first->lo + *misses);
+    const uint64_t most = last->hi > first->lo ? last->hi - first->lo : 0;
+    growth.hi = static_cast<int64_t>(most + *misses);
   } else {
     growth.hi = std::nullopt;
   }

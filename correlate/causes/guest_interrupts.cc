@@ -42,7 +42,7 @@ bool IsDefect(const QueueEvidence& evidence, const SnapshotRange& part) {
   if (!foreign.hi) return false;
   const int64_t softirq_most = *share->packets.hi - share->busy.lo;
   const int64_t excess = share->irq.lo - softirq_most - *foreign.hi;
-  return 2 * excess > share->busy.hi.value_or(share->busy.lo);
+  return ProductExceeds(2, excess, 1, share->busy.hi.value_or(share->busy.lo));
 }
 
 // Where packets by busy polls were not counted, polls and entries hint at the same: an interrupt
@@ -59,7 +59,7 @@ bool LooksLikeDefect(const QueueEvidence& evidence) {
   if (!irq || !none || !busy || !softirq || !softirq->hi || !used || !used->hi) return false;
   const Interval foreign = Or0(ForeignSignals(evidence, guest.range()));
   return none->lo > 0 && busy->lo >= kMaterialEvents && busy->lo > *softirq->hi && foreign.hi &&
-         2 * (irq->lo - *foreign.hi) > *used->hi;
+         ProductExceeds(2, irq->lo - *foreign.hi, 1, *used->hi);
 }
 
 MaybeFinding BusyPollHint(const QueueEvidence& evidence) {
@@ -78,7 +78,7 @@ MaybeFinding BusyPollHint(const QueueEvidence& evidence) {
                        Words(none) + " of " + Words(irq) + " interrupts",
                    {Count::kGuestNapiBusy, Count::kGuestNapiSoftirq, Count::kGuestNone}));
   finding.missing.push_back("guest: packets by busy polls (guest.packets.busy)");
-  if (none.lo * kRuleWindow <= kRuleLimit * irq.lo) {
+  if (!ProductExceeds(none.lo, kRuleWindow, kRuleLimit, irq.lo)) {
     finding.danger = "at " + Percent(none.lo, irq.lo) +
                      " the kernel's limit (over 99,900 none in 100,000) cannot be reached: busy"
                      " polling alone does not switch this interrupt off";
@@ -137,7 +137,7 @@ MaybeFinding BusyPollSpurious(const QueueEvidence& evidence) {
     finding.certainty = Certainty::kMedium;
     finding.missing.push_back("the host's signals: an external writer would look alike");
   }
-  if (share.none.lo * kRuleWindow <= kRuleLimit * *share.irq.hi) {
+  if (share.irq.hi && !ProductExceeds(share.none.lo, kRuleWindow, kRuleLimit, *share.irq.hi)) {
     finding.danger = "none by itself: at " + Percent(share.none.lo, share.irq.lo) +
                      " the kernel's limit (over 99,900 none in 100,000) cannot be reached";
   }
@@ -158,7 +158,7 @@ std::optional<SnapshotRange> NearlyAllNone(const Side& guest) {
   const auto is_so = [&](const SnapshotRange& part) {
     const auto irq = guest.Growth(Count::kGuestIrq, part);
     const auto none = guest.Growth(Count::kGuestNone, part);
-    return irq && irq->hi && none && none->lo * 1000 >= *irq->hi * 999;
+    return irq && irq->hi && none && !ProductExceeds(*irq->hi, 999, none->lo, 1000);
   };
   const auto run = LongestRun(guest, Count::kGuestIrq, is_so);
   // Fewer cannot show a share of 999 in 1,000: of 7,000, one with 998 shows it once in 1,000 times.
@@ -209,7 +209,7 @@ MaybeFinding IrqStormRisk(const QueueEvidence& evidence) {
   const Interval none = *guest.Growth(Count::kGuestNone, *run);
   const int64_t span_ns = guest.End(run->last).mid_ns() - guest.Begin(run->first).mid_ns();
   // Slower than one in HZ/10, the kernel's count of unhandled ones starts over each time.
-  if (irq.lo * kRuleGapNs < span_ns) return std::nullopt;
+  if (ProductExceeds(span_ns, 1, irq.lo, kRuleGapNs)) return std::nullopt;
   Finding finding = evidence.Found(Cause::kIrqStormRisk, Certainty::kHigh, guest, *run);
   finding.title = "practically every interrupt finds nothing: the kernel will switch it off";
   finding.because =

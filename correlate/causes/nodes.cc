@@ -17,8 +17,8 @@ std::optional<SnapshotRange> LateRun(const Side& vcpu) {
     const auto ran = vcpu.Growth(Count::kVcpuRunUs, {i, i + 1});
     const auto waited = vcpu.Growth(Count::kVcpuDelayUs, {i, i + 1});
     const int64_t step_us = (vcpu.End(i + 1).mid_ns() - vcpu.Begin(i).mid_ns()) / 1000;
-    const bool late =
-        ran && ran->hi && waited && waited->lo > *ran->hi && waited->lo * 10 > step_us;
+    const bool late = ran && ran->hi && waited && waited->lo > *ran->hi &&
+                      ProductExceeds(waited->lo, 10, step_us, 1);
     if (!late) {
       run.reset();
       continue;
@@ -38,8 +38,10 @@ int64_t Budget(const Stream& stream) {
     if (fact.name != "net.core.netdev_budget") continue;
     std::from_chars(fact.value.data(), fact.value.data() + fact.value.size(), budget);
   }
-  return budget;
+  return std::clamp<int64_t>(budget, 1, 1'000'000);
 }
+
+std::string Micros(int64_t us) { return Seconds(std::min(us, INT64_MAX / 1000) * 1000); }
 
 Finding OfNode(Cause cause, std::string name, int64_t since_ns) {
   Finding finding{.cause = cause, .queue = std::move(name)};
@@ -95,14 +97,14 @@ std::vector<Finding> LateVcpus(const Joined& joined, const Window& window) {
     const int64_t span_ns = vcpu.End(run->last).mid_ns() - vcpu.Begin(run->first).mid_ns();
     Finding finding = OfNode(Cause::kLateVcpu, queue.Name(), vcpu.Begin(run->first).mid_ns());
     if (run->last != vcpu.range().last) finding.until_ns = vcpu.End(run->last).mid_ns();
-    finding.title = "a vCPU waited for a CPU " + Percent(waited.lo * 1000, span_ns) +
-                    " of the time, and ran " + Percent(ran.lo * 1000, span_ns);
+    finding.title = "a vCPU waited for a CPU " + Percent(waited.lo, span_ns / 1000) +
+                    " of the time, and ran " + Percent(ran.lo, span_ns / 1000);
     finding.because =
         "other work on the host takes its CPU; interrupts reach the guest late,"
         " though every count may look healthy";
     finding.evidence.push_back(
-        {"run delay " + Seconds(waited.lo * 1000) + ", run time " + Seconds(ran.lo * 1000) +
-             " in " + Seconds(span_ns),
+        {"run delay " + Micros(waited.lo) + ", run time " + Micros(ran.lo) + " in " +
+             Seconds(span_ns),
          {vcpu.HookOf(Count::kVcpuDelayUs), vcpu.HookOf(Count::kVcpuRunUs)}});
     finding.missing.push_back("how late single interrupts were (needs events of both sides)");
     finding.would_refute = "the same latency with the vCPU alone on its CPU";
@@ -128,7 +130,7 @@ std::vector<Finding> SoftirqSqueezes(const Joined& joined, const Window& window)
       const auto squeezed = cpu.Growth(Count::kSoftnetSqueezed, part);
       // Each squeeze ends a run of at most `budget` packets: most went through such runs.
       return processed && processed->hi && squeezed && squeezed->lo > 0 &&
-             2 * squeezed->lo * budget > *processed->hi;
+             ProductExceeds(squeezed->lo, 2 * budget, *processed->hi, 1);
     };
     const auto run = LongestRun(cpu, Count::kSoftnetProcessed, is_so);
     constexpr int64_t kFew = 10;  // fewer are an accident of one moment

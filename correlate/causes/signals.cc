@@ -38,7 +38,7 @@ std::optional<SnapshotRange> MostOf(const Side& side, Count part_count, Count wh
   const auto run = LongestRun(side, whole_count, [&](const SnapshotRange& part) {
     const auto some = side.Growth(part_count, part);
     const auto all = side.Growth(whole_count, part);
-    return some && all && all->hi && 2 * some->lo > *all->hi && Runs(side, part);
+    return some && all && all->hi && ProductExceeds(2, some->lo, 1, *all->hi) && Runs(side, part);
   });
   return run && run->last - run->first >= 3 ? run : std::nullopt;
 }
@@ -138,7 +138,7 @@ MaybeFinding InterruptMerging(const QueueEvidence& evidence) {
   const Interval injected = *host.Growth(Count::kKvmInjected, *run);
   const Interval merged = *host.Growth(Count::kKvmMerged, *run);
   const auto taken = host.Growth(Count::kKvmTaken, *run);
-  if (taken && taken->hi && 2 * *taken->hi >= injected.lo) return std::nullopt;
+  if (taken && taken->hi && !ProductExceeds(1, injected.lo, 2, *taken->hi)) return std::nullopt;
   Finding finding = evidence.Found(Cause::kInterruptMerging, Certainty::kHigh, host, *run);
   finding.title = Percent(merged.lo, injected.lo) + " of its injections met one still pending";
   finding.because = "the guest takes interrupts more slowly than they are sent";

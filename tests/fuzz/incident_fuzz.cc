@@ -7,6 +7,7 @@
 
 #include "collector/store/incident_reader.h"
 #include "collector/store/incident_writer.h"
+#include "correlate/analysis.h"
 #include "tests/collector/scratch.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/proto/random_records.h"
@@ -66,6 +67,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
       .write(reinterpret_cast<const char*>(data), static_cast<std::streamsize>(size));
   const absl::StatusOr<Recording> recording = ReadIncident(path);
   CheckLine(recording.status());
+  if (recording.ok()) Analyse(*recording, {});
   const auto incident = IncidentDb::Open(path);
   CheckLine(incident.status());
   if (incident.ok()) {
