@@ -10,6 +10,7 @@
 #include "agent/guest_probe.h"
 #include "agent/host_probe.h"
 #include "agent/identity.h"
+#include "agent/node_probe.h"
 #include "proto/chunk.h"
 #include "proto/clocks.h"
 #include "proto/convert.h"
@@ -66,6 +67,7 @@ absl::Status Agent::StartProbes() {
   const ProbeOptions probe_options = ProbeOptionsFrom(options_);
   if (roles & kRoleGuest) {
     probes_.push_back(GuestProbe::Start(probe_options, &hooks_, &registry_));
+    probes_.push_back(std::make_unique<NodeProbe>(&hooks_, &registry_));
   }
   if ((roles & kRoleHost) && options_.use_btf && options_.use_bpf) {
     if (auto host = HostProbe::Start(probe_options, &hooks_, &registry_))
@@ -108,6 +110,12 @@ void Agent::KeepChanged(const Readings& readings, Snapshot* snapshot) {
     last->second = hook;
     if (fresh || lost || snapshot->full) snapshot->hooks.push_back(hook);
   }
+  for (const Part& part : readings.parts) {
+    auto [last, fresh] = last_parts_.try_emplace({part.queue, part.count, part.label}, part.value);
+    const bool changed = last->second != part.value;
+    last->second = part.value;
+    if (fresh || changed || snapshot->full) snapshot->parts.push_back(part);
+  }
 }
 
 absl::Status Agent::Discover(int64_t now_mono_ns) {
@@ -126,6 +134,7 @@ Agent::Readings Agent::ReadAll() {
   all.begin = ReadClocks();
   for (const auto& probe : probes_) probe->ReadCounters(&first);
   for (const auto& probe : probes_) probe->Between(&all.samples, &all.gauges);
+  for (const auto& probe : probes_) probe->ReadParts(&all.parts);
   for (const auto& probe : probes_) probe->ReadCounters(&second);
   for (const auto& probe : probes_) probe->ReadHooks(&all.hooks);
   all.end = ReadClocks();

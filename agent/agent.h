@@ -67,6 +67,7 @@ class Agent {
     std::vector<Sample> samples;
     std::vector<GaugeSample> gauges;
     std::vector<HookSample> hooks;
+    std::vector<Part> parts;
   };
   Readings ReadAll();
   absl::Status DrainRings();
@@ -92,6 +93,7 @@ class Agent {
   std::map<std::tuple<QueueId, Count, HookId>, std::pair<uint64_t, uint64_t>> last_samples_;
   std::map<std::pair<QueueId, Gauge>, uint64_t> last_gauges_;
   std::map<HookId, HookSample> last_hooks_;
+  std::map<std::tuple<QueueId, Count, std::string>, uint64_t> last_parts_;
 };
 
 }  // namespace ringside

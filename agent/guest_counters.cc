@@ -23,6 +23,7 @@ void GuestProbe::CountSlot(const Queue& queue, std::vector<Reading>* readings) c
   // Downstream first: polls, then outcomes, then interrupts.
   if (queue.net && bpf_->attached(RS_HOOK_NAPI)) {
     const HookId napi = hook(RS_HOOK_NAPI);
+    readings->push_back({queue.id, Count::kGuestPacketsBusy, napi, s.packets_busy});
     readings->push_back({queue.id, Count::kGuestPackets, napi, s.packets});
     readings->push_back({queue.id, Count::kGuestNapiSoftirq, napi, s.softirq});
     readings->push_back({queue.id, Count::kGuestNapiBusy, napi, s.busy});
@@ -123,6 +124,17 @@ void GuestProbe::OnLogLine(const LogLine& line) {
   if (!irq) return;
   for (auto& [name, queue] : queues_) {
     if (queue.irq == *irq) SwitchedOff(&queue);
+  }
+}
+
+void GuestProbe::ReadParts(std::vector<Part>* parts) const {
+  if (parts_ == nullptr) return;
+  for (int row = 0; row < RS_MAX_PARTS; ++row) {
+    const rs_part part = CopyPart(parts_[row]);
+    if (!part.in_use || part.value == 0 || part.kind != RS_PART_BUSY) continue;
+    const QueueId queue = part.slot < RS_MAX_SLOTS ? queue_of_slot_[part.slot] : QueueId{};
+    if (queue == QueueId{}) continue;
+    parts->push_back({queue, Count::kGuestNapiBusy, names_.Label(part), part.value});
   }
 }
 

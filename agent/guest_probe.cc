@@ -10,7 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "agent/bpf_config.h"
 #include "agent/embedded.h"
-#include "agent/msix.h"
+#include "agent/kernel_log.h"
 #include "bpf/position.h"
 
 namespace ringside {
@@ -85,7 +85,8 @@ bool GuestProbe::StartBtf(const rs_config& config) {
   options.config = config;
   options.map_sizes = {{"hook_cells", PossibleCpus() * RS_HOOKS}};
   auto bpf = BpfObject::Load(options, BtfPrograms());
-  if (bpf.ok() && !(*bpf)->FillFreeList("free_slots", RS_MAX_SLOTS).ok()) {
+  if (bpf.ok() && !((*bpf)->FillFreeList("free_slots", RS_MAX_SLOTS).ok() &&
+                    (*bpf)->FillFreeList("free_parts", RS_MAX_PARTS).ok())) {
     bpf = absl::InternalError("free slots");
   }
   if (bpf.ok()) (*bpf)->Attach();
@@ -99,6 +100,7 @@ bool GuestProbe::StartBtf(const rs_config& config) {
   for (size_t i = 0; i < BtfPrograms().size(); ++i) hook_ids_[BtfPrograms()[i].hook] = base_ + i;
   walk_hook_ = hook_ids_[RS_HOOKS];
   slots_ = bpf_->Table<rs_guest_slot>("guest_slots");
+  parts_ = bpf_->Table<rs_part>("parts");
   return slots_ != nullptr;
 }
 
@@ -183,6 +185,20 @@ void GuestProbe::ReadDevice(const std::string& virtio_device) {
   }
 }
 
+// The interrupt's entry in its device's MSI-X table; `message` too if it may have changed.
+void GuestProbe::ReadVector(const std::string& pci_path, bool message, Queue* queue) {
+  queue->masked.reset();
+  if (pci_path.empty()) return;
+  const auto [table, fresh] = msix_.try_emplace(pci_path);
+  if (fresh) table->second = ReadMsixLocation(pci_path);
+  if (!table->second) return;
+  const MsixEntry entry = ReadMsixEntry(pci_path, *table->second, queue->irq, message);
+  queue->masked = entry.masked;
+  const MsiMessage& now = entry.message;
+  if (queue->msi.known && now.known && !(now == queue->msi)) ++queue->epoch;
+  if (now.known) queue->msi = now;
+}
+
 void GuestProbe::UpdateQueue(const ProcInterrupt& irq, int64_t now_mono_ns) {
   QueueInfo info{.mono_ns = now_mono_ns, .kind = QueueKind::kGuest};
   std::string vq;
@@ -197,12 +213,8 @@ void GuestProbe::UpdateQueue(const ProcInterrupt& irq, int64_t now_mono_ns) {
   if (slot != slot_of_name_.end()) queue.slot = slot->second;
   const std::string affinity =
       ReadText(absl::StrCat("/proc/irq/", irq.irq, "/effective_affinity_list"));
-  if (affinity != queue.affinity || !queue.msi.known) {
-    const MsiMessage now = ReadMsiMessage(device.pci_path, irq.irq);
-    if (queue.msi.known && now.known && !(now == queue.msi)) ++queue.epoch;
-    if (now.known) queue.msi = now;
-    queue.affinity = affinity;
-  }
+  ReadVector(device.pci_path, affinity != queue.affinity || !queue.msi.known, &queue);
+  queue.affinity = affinity;
   info.device = queue.net ? device.netdev : virtio_device;
   info.queue = QueueName(vq, queue.net);
   info.irq_name = irq.name;
@@ -236,6 +248,12 @@ void GuestProbe::Discover(int64_t now_mono_ns) {
     if (numbers) variant_.Learn(*numbers, irq.count);
   }
   SetDetail(detail_);
+  if (disabled_before_) return;
+  // Said by the log, and still so by the device: a masked entry alone may have other reasons.
+  disabled_before_ = ReadDisabledIrqs();
+  for (auto& [name, queue] : queues_) {
+    if (disabled_before_->contains(queue.irq) && queue.masked == true) SwitchedOff(&queue);
+  }
 }
 
 bool GuestProbe::Stale() const {

@@ -6,12 +6,15 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
 #include "agent/bpf_object.h"
 #include "agent/kernel_files.h"
+#include "agent/msix.h"
+#include "agent/parts.h"
 #include "agent/probe.h"
 #include "agent/ring.h"
 #include "agent/spurious_track.h"
@@ -32,6 +35,7 @@ class GuestProbe : public Probe {
   void ReadHooks(std::vector<HookSample>* hooks) const override;
   void Drain(std::vector<Mark>* marks, std::vector<Event>* events) override;
   void SetDetail(const std::vector<std::string>& queues) override;
+  void ReadParts(std::vector<Part>* parts) const override;
   void OnLogLine(const LogLine& line) override;
   // How often the kernel's own count of unhandled interrupts was what the hook had followed, and
   // how often not, over all queues.
@@ -68,6 +72,7 @@ class GuestProbe : public Probe {
   void FindNetQueues();
   void NameNewSlots();
   void ReadDevice(const std::string& virtio_device);
+  void ReadVector(const std::string& pci_path, bool message, Queue* queue);
   void UpdateQueue(const ProcInterrupt& irq, int64_t now_mono_ns);
   void CountSlot(const Queue& queue, std::vector<Reading>* readings) const;
   void ReadRing(const Queue& queue, const rs_walk_out& out, std::vector<Sample>* samples,
@@ -86,6 +91,7 @@ class GuestProbe : public Probe {
   HookId walk_hook_{};
   HookId proc_hook_{};
   rs_guest_slot* slots_ = nullptr;
+  const rs_part* parts_ = nullptr;
   const rs_plain_irq* plain_irqs_ = nullptr;
   std::unique_ptr<Ring> marks_;
   std::unique_ptr<Ring> events_;
@@ -98,8 +104,11 @@ class GuestProbe : public Probe {
     std::string netdev;
     std::string pci_path;
   };
-  std::map<std::string, Device> devices_;  // by "virtio0"
+  std::map<std::string, Device> devices_;                    // by "virtio0"
+  std::map<std::string, std::optional<MsixLocation>> msix_;  // by PCI device
   std::vector<std::string> detail_;
+  ProcessNames names_;
+  std::optional<std::set<int>> disabled_before_;  // by the kernel, before the first Discover
   uint32_t hz_ = 0;
   SpuriousVariant variant_;
 };

@@ -9,6 +9,8 @@
 #include <cerrno>
 #include <charconv>
 
+#include "agent/proc_counts.h"
+
 namespace ringside {
 namespace {
 
@@ -39,6 +41,22 @@ std::optional<LogLine> ParseKernelLogRecord(std::string_view record) {
   return LogLine{.mono_ns = static_cast<int64_t>(fields[2]) * 1000,
                  .level = static_cast<uint32_t>(fields[0] & 7),
                  .text = std::string(text)};
+}
+
+std::set<int> ReadDisabledIrqs() {
+  std::set<int> irqs;
+  const int fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+  char record[8192];
+  // 2^18 records is more than the largest log buffer holds.
+  for (int i = 0; fd >= 0 && i < 1 << 18; ++i) {
+    const ssize_t n = read(fd, record, sizeof(record));
+    if (n < 0 && errno == EPIPE) continue;
+    if (n <= 0) break;
+    const auto irq = ParseDisabledIrq({record, static_cast<size_t>(n)});
+    if (irq) irqs.insert(*irq);
+  }
+  if (fd >= 0) close(fd);
+  return irqs;
 }
 
 KernelLog::KernelLog() : fd_(open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC)) {

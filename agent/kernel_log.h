@@ -4,6 +4,7 @@
 #define RINGSIDE_AGENT_KERNEL_LOG_H_
 
 #include <optional>
+#include <set>
 #include <string_view>
 #include <vector>
 
@@ -14,6 +15,10 @@ namespace ringside {
 // One record of /dev/kmsg ("prio,seq,usec,flags;text"); nothing if it is not about our subject or
 // not a record.
 std::optional<LogLine> ParseKernelLogRecord(std::string_view record);
+
+// Numbers of the interrupts that the kernel says it has switched off since it started, as far back
+// as its log goes. They may be on again since.
+std::set<int> ReadDisabledIrqs();
 
 // Reads from now on. Agent thread only. Silent where /dev/kmsg cannot be read.
 class KernelLog {

@@ -46,20 +46,22 @@ std::optional<MsixLocation> FindMsix(std::string_view config) {
   return std::nullopt;
 }
 
-MsiMessage ReadMsiMessage(const std::string& device_path, int irq) {
-  MsiMessage message;
-  const std::optional<MsixLocation> table = FindMsix(ReadText(device_path + "/config", 256));
+std::optional<MsixLocation> ReadMsixLocation(const std::string& device_path) {
+  return FindMsix(ReadText(device_path + "/config", 256));
+}
+
+MsixEntry ReadMsixEntry(const std::string& device_path, const MsixLocation& table, int irq,
+                        bool message) {
+  MsixEntry result;
   const std::string hwirq = ReadText(absl::StrCat("/sys/kernel/irq/", irq, "/hwirq"));
   uint64_t entry = 0;
   const auto parsed = std::from_chars(hwirq.data(), hwirq.data() + hwirq.size(), entry);
   entry &= kEntryMask;
-  if (!table || hwirq.empty() || parsed.ec != std::errc() || entry >= table->entries) {
-    return message;
-  }
-  const std::string path = absl::StrCat(device_path, "/resource", table->bar);
+  if (hwirq.empty() || parsed.ec != std::errc() || entry >= table.entries) return result;
+  const std::string path = absl::StrCat(device_path, "/resource", table.bar);
   const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return message;
-  const size_t at = table->offset + entry * kEntryBytes;
+  if (fd < 0) return result;
+  const size_t at = table.offset + entry * kEntryBytes;
   const size_t page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
   struct stat info {};
   const bool fits = fstat(fd, &info) == 0 && at + kEntryBytes <= static_cast<size_t>(info.st_size);
@@ -67,18 +69,20 @@ MsiMessage ReadMsiMessage(const std::string& device_path, int irq) {
       fits ? mmap(nullptr, page, PROT_READ, MAP_SHARED, fd, static_cast<off_t>(at & ~(page - 1)))
            : MAP_FAILED;
   close(fd);
-  if (map == MAP_FAILED) return message;
+  if (map == MAP_FAILED) return result;
   // Four separate 4-byte loads: device memory allows no wider or merged ones.
   const auto* words =
       reinterpret_cast<const volatile uint32_t*>(static_cast<char*>(map) + (at & (page - 1)));
-  const uint64_t low = words[0];
-  const uint64_t high = words[1];
-  message.data = words[2];
-  const bool masked = words[3] & 1;
-  message.address = high << 32 | low;
-  message.known = !masked && message.address != 0;
+  result.masked = (words[3] & 1) != 0;
+  if (message && !*result.masked) {
+    const uint64_t low = words[0];
+    const uint64_t high = words[1];
+    result.message.data = words[2];
+    result.message.address = high << 32 | low;
+    result.message.known = result.message.address != 0;
+  }
   munmap(map, page);
-  return message;
+  return result;
 }
 
 }  // namespace ringside

@@ -23,11 +23,21 @@ struct MsixLocation {
 // From PCI configuration space (at least 64 bytes); nothing if it has no MSI-X capability.
 std::optional<MsixLocation> FindMsix(std::string_view config_space);
 
-// Message of the table's entry behind `irq` of the PCI device at `device_path`
-// (/sys/.../0000:00:01.0). Unknown (not an error) where the device is not PCI, lockdown forbids the
-// mapping, or the entry is masked. Reads device memory with 4-byte loads: a VM exit each, so not on
-// every snapshot.
-MsiMessage ReadMsiMessage(const std::string& device_path, int irq);
+// Entry of a vector in its device's table.
+struct MsixEntry {
+  MsiMessage message;          // unknown while masked
+  std::optional<bool> masked;  // absent where the entry cannot be read
+};
+
+// Where a device's table is, as FindMsix says of its configuration space: a VM exit for each word
+// read, and it does not change, so once per device.
+std::optional<MsixLocation> ReadMsixLocation(const std::string& device_path);
+
+// The table's entry behind `irq` of the PCI device at `device_path` (/sys/.../0000:00:01.0).
+// Unknown (not an error) where the device is not PCI or lockdown forbids the mapping. Reads device
+// memory with 4-byte loads: a VM exit each, so not on every snapshot; without `message` only one.
+MsixEntry ReadMsixEntry(const std::string& device_path, const MsixLocation& table, int irq,
+                        bool message);
 
 }  // namespace ringside
 

@@ -37,6 +37,37 @@ std::optional<SpuriousNumbers> ReadSpurious(int irq) {
   return ParseSpurious(ReadText(absl::StrCat("/proc/irq/", irq, "/spurious"), 256));
 }
 
+std::vector<SoftnetCpu> ParseSoftnet(std::string_view text) {
+  std::vector<SoftnetCpu> cpus;
+  while (!text.empty()) {
+    std::string_view line = text.substr(0, text.find('\n'));
+    text.remove_prefix(std::min(line.size() + 1, text.size()));
+    uint32_t columns[3] = {};  // processed, dropped, squeezed
+    bool whole = true;
+    for (uint32_t& column : columns) {
+      line.remove_prefix(std::min(line.find_first_not_of(' '), line.size()));
+      const auto parsed = std::from_chars(line.data(), line.data() + line.size(), column, 16);
+      whole = whole && parsed.ec == std::errc();
+      line.remove_prefix(static_cast<size_t>(parsed.ptr - line.data()));
+    }
+    if (whole) cpus.push_back({columns[0], columns[2]});
+  }
+  return cpus;
+}
+
+bool SoftnetTotals::Add(const std::vector<SoftnetCpu>& cpus) {
+  if (cpus.empty()) return false;
+  const bool first = last_.empty();
+  for (size_t i = 0; i < cpus.size(); ++i) {
+    const SoftnetCpu before = first || last_.size() != cpus.size() ? cpus[i] : last_[i];
+    const SoftnetCpu from = first ? SoftnetCpu{} : before;
+    processed_ += static_cast<uint32_t>(cpus[i].processed - from.processed);
+    squeezed_ += static_cast<uint32_t>(cpus[i].squeezed - from.squeezed);
+  }
+  last_ = cpus;
+  return true;
+}
+
 std::optional<int> ParseDisabledIrq(std::string_view log_line) {
   return NumberAfter<int>(log_line, "Disabling IRQ #");
 }

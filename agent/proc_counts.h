@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <optional>
 #include <string_view>
+#include <vector>
 
 namespace ringside {
 
@@ -20,6 +21,28 @@ struct SpuriousNumbers {
 };
 std::optional<SpuriousNumbers> ParseSpurious(std::string_view text);
 std::optional<SpuriousNumbers> ReadSpurious(int irq);
+
+// /proc/net/softnet_stat, a line per CPU that is online. The kernel counts in 32 bits.
+struct SoftnetCpu {
+  uint32_t processed = 0;
+  uint32_t squeezed = 0;
+};
+std::vector<SoftnetCpu> ParseSoftnet(std::string_view text);
+
+// Sums over CPUs in 64 bits, across turns of the kernel's counters. CPUs that go offline or come
+// back shift the lines: counting goes on from there, and what passed in between is not counted.
+class SoftnetTotals {
+ public:
+  // False, and nothing changed, if there is nothing to read.
+  bool Add(const std::vector<SoftnetCpu>& cpus);
+  uint64_t processed() const { return processed_; }
+  uint64_t squeezed() const { return squeezed_; }
+
+ private:
+  std::vector<SoftnetCpu> last_;
+  uint64_t processed_ = 0;
+  uint64_t squeezed_ = 0;
+};
 
 // "Disabling IRQ #25" in a kernel log line: 25.
 std::optional<int> ParseDisabledIrq(std::string_view log_line);

@@ -31,6 +31,7 @@ enum {
   RS_MAX_SLOTS = 1024, /* queues per node and kind; a host with more says so in hook misses */
   RS_MAX_IRQS = 16384, /* interrupt numbers looked up directly; x86 servers stay below */
   RS_MAX_CPUS = 1024,
+  RS_MAX_PARTS = 512, /* of counts by process or reason, per node; more are in the count alone */
   RS_MARK_BYTES = 1 << 19, /* ring of marks: 4,600 marks between two agent wake-ups */
   RS_EVENT_BYTES = 1 << 22 /* ring of details: 130,000 events */
 };

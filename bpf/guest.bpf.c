@@ -3,6 +3,7 @@
  * polls by caller. Covers every virtio interrupt that belongs to one queue (per-queue MSI-X). */
 #include "common.bpf.h"
 #include "compat.bpf.h"
+#include "parts.bpf.h"
 #include "spurious.h"
 
 struct {

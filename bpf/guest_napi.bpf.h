@@ -50,6 +50,19 @@ static __noinline int napi_resolve(struct napi_struct *napi, u64 poll) {
   return 0;
 }
 
+/* A busy poller is a process; the row of the last one is remembered, because one spins for long. */
+static __always_inline void count_busy(struct rs_guest_slot *s, u32 slot, int work) {
+  s->busy++;
+  s->packets_busy += work;
+  u32 pid = bpf_get_current_pid_tgid() >> 32;
+  if (pid != s->busy_pid || !s->busy_row) {
+    s->busy_pid = pid;
+    s->busy_row = part_row(RS_PART_BUSY, slot, pid) + 1;
+  }
+  struct rs_part *part = s->busy_row ? part_by_row(s->busy_row - 1) : 0;
+  if (part) part->value++; /* one NAPI owner at a time */
+}
+
 SEC("tp_btf/napi_poll")
 int BPF_PROG(guest_napi_poll, struct napi_struct *napi, int work, int budget) {
   hook_hit(RS_HOOK_NAPI);
@@ -68,7 +81,7 @@ int BPF_PROG(guest_napi_poll, struct napi_struct *napi, int work, int budget) {
   if (!budget)
     s->netpoll++;
   else if ((state >> config.napi_busy_bit) & 1 || budget != napi->weight)
-    s->busy++; /* the last poll of a busy loop has the bit cleared and the busy budget */
+    count_busy(s, entry->slot, work); /* a loop's last poll has the bit cleared, not the budget */
   else if ((state >> config.napi_thread_bit) & 1)
     s->thread++;
   else

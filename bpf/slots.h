@@ -62,10 +62,14 @@ struct rs_guest_slot {
   rs_u64 packets;
   rs_u64 napi_pos; /* own last_used_idx after the last poll, extended */
   rs_u64 pair_pos; /* the pair's, seen at the same moment */
-  rs_u64 napi_pad;
+  rs_u64 packets_busy;
   /* written by the walk program, which only the agent runs */
   rs_u64 walk_pos; /* used->idx when last read on demand, extended */
-  rs_u64 walk_pad[7];
+  rs_u64 walk_pad[3];
+  /* napi domain: the last busy poller, and its row of parts + 1 */
+  rs_u32 busy_pid;
+  rs_u32 busy_row;
+  rs_u64 busy_pad[3];
   /* irq domain, rarely written; then written by the agent */
   struct rs_spurious_ends ends;
   struct rs_spurious_seed seed;
@@ -139,6 +143,21 @@ struct rs_route_slot {
   rs_u64 shared_pad[2];
 };
 RS_ASSERT(sizeof(struct rs_route_slot) == 192, "three cache lines");
+
+/* How one count of one queue divides: rows of a bounded table. */
+enum rs_part_kind {
+  RS_PART_BUSY = 1, /* guest slot: busy polls by process; `who` is its pid */
+  RS_PART_WRITER,   /* route slot: writes to its eventfd, likewise */
+  RS_PART_DROP      /* tun slot: drops by reason; `who` is the kernel's number of it */
+};
+struct rs_part {
+  rs_u32 kind;
+  rs_u32 slot;
+  rs_u32 who;
+  rs_u32 in_use;
+  rs_u64 value;
+  char comm[16]; /* of the thread that was seen first */
+};
 
 /* Host side: one queue of a tap, one row per CPU. */
 struct rs_tun_cell {

@@ -40,7 +40,10 @@ TEST(MsixTest, LoopsAndCutSpacesEnd) {
 }
 
 TEST(MsixTest, DeviceWithoutPciIsUnknownNotAnError) {
-  EXPECT_FALSE(ReadMsiMessage("/nonexistent", 1).known);
+  EXPECT_FALSE(ReadMsixLocation("/nonexistent").has_value());
+  const MsixEntry entry = ReadMsixEntry("/nonexistent", {.entries = 3}, 1, true);
+  EXPECT_FALSE(entry.message.known);
+  EXPECT_FALSE(entry.masked.has_value());
 }
 
 }  // namespace

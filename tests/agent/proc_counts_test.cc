@@ -37,6 +37,33 @@ TEST(SpuriousFileTest, ReadsThisKernels) {
   if (files == 0) GTEST_SKIP() << "no /proc/irq/N/spurious here";
 }
 
+TEST(SoftnetTest, TakesProcessedAndSqueezedOfEachCpu) {
+  const auto cpus = ParseSoftnet(
+      "00000973 00000000 00000004 00000000 00000000\n0005bc64 00000007 0000000a 00000000\n");
+  ASSERT_EQ(cpus.size(), 2u);
+  EXPECT_EQ(cpus[0].processed, 0x973u);
+  EXPECT_EQ(cpus[0].squeezed, 4u);
+  EXPECT_EQ(cpus[1].processed, 0x5bc64u);
+  EXPECT_EQ(cpus[1].squeezed, 10u);
+  EXPECT_TRUE(ParseSoftnet("").empty());
+  EXPECT_TRUE(ParseSoftnet("00000973 0000\nnonsense\n").empty());
+}
+
+TEST(SoftnetTest, SumsGoOnAcrossTurnsAndLostCpus) {
+  SoftnetTotals totals;
+  EXPECT_FALSE(totals.Add({}));
+  EXPECT_TRUE(totals.Add({{0xfffffff0, 1}, {100, 0}}));
+  EXPECT_EQ(totals.processed(), 0xfffffff0ull + 100);
+  totals.Add({{0x10, 2}, {130, 0}});
+  EXPECT_EQ(totals.processed(), 0x100000010ull + 130);
+  EXPECT_EQ(totals.squeezed(), 2u);
+  totals.Add({{140, 5}});  // one CPU went: nobody knows which line is whose
+  EXPECT_EQ(totals.processed(), 0x100000010ull + 130);
+  totals.Add({{150, 6}});
+  EXPECT_EQ(totals.processed(), 0x100000010ull + 140);
+  EXPECT_EQ(totals.squeezed(), 3u);
+}
+
 TEST(DisabledIrqTest, IsTheNumberOfTheKernelsLine) {
   EXPECT_EQ(ParseDisabledIrq("Disabling IRQ #25"), 25);
   EXPECT_EQ(ParseDisabledIrq("irq 25: nobody cared (try booting with the \"irqpoll\" option)"),
