@@ -16,6 +16,7 @@ namespace ringside {
 namespace {
 
 constexpr char kUsageMark[] = "ringside.usage";
+constexpr char kExitMark[] = "ringside.exit";
 
 constexpr char kRootHelp[] =
     R"(ringside checks, queue by queue, that host and guest agree on what a virtqueue did.
@@ -31,6 +32,7 @@ Ask an incident (a .rsi file or a collector's store directory):
   queues       what the queues are: interrupts, rings, host partner, last state
   timeline     what happened when: marks, changes, kernel log, gaps, detail events
   sql          a read-only SQL statement on the file, with the events as a table
+  verify       judges numbers that another tool counted: confirmed, refuted, and by which mistake
   merge        joins files recorded without a link between the sides
 
 Make one:
@@ -45,7 +47,7 @@ Times:     10s, 250ms; +3.2s from the incident's first snapshot, 14:02:11, 2026-
 Queues:    vm1/eth0/rx2 or host1/vnet37/rx2: either side's name
 Counts:    '-' was never observed; 1,386-1,388 is an interval; 1,386+ has an unknown upper end
 Output:    --json on standard output; warnings and progress on standard error; NO_COLOR is respected
-Exit code: 0 done, 2 wrong usage, 4 failure or unreadable file; a verdict never changes it
+Exit code: 0 done, 2 wrong usage, 4 failure or unreadable file; verify: 1 refuted, 3 inconclusive
 
 Examples:
   ringside record -o slow.rsi --duration 10s
@@ -73,6 +75,7 @@ void Declare(Parser& parser) {
   AddDoctor(app, parser.action);
   AddSql(app, parser.action);
   AddMerge(app, parser.action);
+  AddVerify(app, parser.action);
 }
 
 // `ringside x.rsi` is `ringside summary x.rsi`: what is neither a command nor an option of the
@@ -127,6 +130,7 @@ int Help(CLI::App& app) {
 int Run(const Action& action) {
   absl::Status status = action();
   if (status.ok()) return kExitOk;
+  if (const auto code = status.GetPayload(kExitMark)) return std::stoi(std::string(*code));
   SayError("ringside: " + Message(status));
   return IsUsageError(status) ? kExitUsage : kExitFailure;
 }
@@ -167,6 +171,13 @@ absl::Status AsUsageError(const absl::Status& status) {
 }
 
 bool IsUsageError(const absl::Status& status) { return status.GetPayload(kUsageMark).has_value(); }
+
+absl::Status ExitWith(int code) {
+  if (code == kExitOk) return absl::OkStatus();
+  absl::Status status = absl::UnknownError("");
+  status.SetPayload(kExitMark, absl::Cord(std::to_string(code)));
+  return status;
+}
 
 std::string Examples(std::initializer_list<std::string_view> lines) {
   std::string text = "Examples:";

@@ -15,9 +15,11 @@
 
 namespace ringside {
 
-// Exit codes of every command; `verify` will add 1 and 3 (see cli/README.md).
+// Exit codes of every command; 1 and 3 are `verify`'s (see cli/README.md).
 inline constexpr int kExitOk = 0;
+inline constexpr int kExitRefuted = 1;
 inline constexpr int kExitUsage = 2;
+inline constexpr int kExitInconclusive = 3;
 inline constexpr int kExitFailure = 4;
 
 // Filled by the command that was given; called after parsing has ended.
@@ -28,6 +30,9 @@ absl::Status UsageError(std::string_view message);
 bool IsUsageError(const absl::Status& status);
 // Marks a failure as the command line's fault, keeps its text.
 absl::Status AsUsageError(const absl::Status& status);
+
+// Done, and the program ends with this code; OK for kExitOk. Nothing is said.
+absl::Status ExitWith(int code);
 
 // std::string of an absl::string_view, which converts to nothing of std's by itself.
 inline std::string Message(const absl::Status& status) {
@@ -47,6 +52,7 @@ void AddTimeline(CLI::App& app, Action& action);
 void AddDoctor(CLI::App& app, Action& action);
 void AddSql(CLI::App& app, Action& action);
 void AddMerge(CLI::App& app, Action& action);
+void AddVerify(CLI::App& app, Action& action);
 
 // The whole program: parses, runs, says what failed, gives the exit code.
 int RunCli(int argc, const char* const* argv);
