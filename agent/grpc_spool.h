@@ -82,10 +82,6 @@ class Spool {
   SharedRecord last_hello_;
   std::map<QueueId, SharedRecord> queues_;
 };
-
-// `newer` with everything in it that changed since before `older`.
-Snapshot FoldSnapshot(const Snapshot& older, const Snapshot& newer);
-
 }  // namespace ringside
 
 #endif  // RINGSIDE_AGENT_GRPC_SPOOL_H_

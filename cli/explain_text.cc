@@ -5,6 +5,7 @@
 #include <map>
 
 #include "cli/format.h"
+#include "collector/store/finding_json.h"
 #include "fmt/format.h"
 
 namespace ringside {
@@ -106,45 +107,6 @@ std::string FindingMarkdown(const Finding& finding, int64_t zero_ns) {
     for (const std::string& sentence : sentences) out += "  - " + sentence + "\n";
   }
   return out;
-}
-
-namespace {
-
-Json StatementsJson(const std::vector<Statement>& statements) {
-  Json out = Json::array();
-  for (const Statement& statement : statements) {
-    out.push_back({{"text", statement.text}, {"hooks", statement.hooks}});
-  }
-  return out;
-}
-
-}  // namespace
-
-Json FindingJson(const Finding& finding) {
-  Json next = Json::array();
-  for (const NextStep& step : finding.next) {
-    next.push_back({{"where", OrNull(step.where)},
-                    {"command", OrNull(step.command)},
-                    {"effect", OrNull(step.effect)}});
-  }
-  return {{"id", std::string(CauseId(finding.cause))},
-          {"queue", finding.queue},
-          {"host_queue", OrNull(finding.host_queue)},
-          {"root", finding.root},
-          {"caused_by", finding.caused_by},
-          {"contributors", finding.contributors},
-          {"certainty", std::string(CertaintyName(finding.certainty))},
-          {"since", Rfc3339(finding.since_ns)},
-          {"until", finding.until_ns == 0 ? Json(nullptr) : Json(Rfc3339(finding.until_ns))},
-          {"title", finding.title},
-          {"because", OrNull(finding.because)},
-          {"for", StatementsJson(finding.evidence)},
-          {"against", StatementsJson(finding.against)},
-          {"ruled_out", StatementsJson(finding.ruled_out)},
-          {"missing", finding.missing},
-          {"danger", OrNull(finding.danger)},
-          {"would_refute", OrNull(finding.would_refute)},
-          {"next", std::move(next)}};
 }
 
 Json ExplainJson(const Window& window, const std::vector<Finding>& findings) {

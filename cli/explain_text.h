@@ -18,9 +18,8 @@ namespace ringside {
 // where +3.2s counts from.
 std::string FindingText(const Finding& finding, int64_t zero_ns, const Page& page);
 std::string FindingMarkdown(const Finding& finding, int64_t zero_ns);
-Json FindingJson(const Finding& finding);
 
-// {"schema":1,"window":{},"findings":[...]}
+// {"schema":1,"window":{},"findings":[...]}, each as collector/store/finding_json.h describes it
 Json ExplainJson(const Window& window, const std::vector<Finding>& findings);
 
 // What became of each finding and of the counts that people compare, queue by queue: `before` and

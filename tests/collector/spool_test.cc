@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "agent/grpc_spool.h"
+#include "correlate/fold.h"
 #include "proto/chunk.h"
 #include "tests/collector/scratch.h"
 #include "tests/proto/random.h"
