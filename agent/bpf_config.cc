@@ -63,6 +63,25 @@ rs_config MakeBpfConfig() {
   return config;
 }
 
+std::map<uint32_t, std::string> ReadDropReasons() {
+  constexpr std::string_view kPrefix = "SKB_DROP_REASON_";
+  std::map<uint32_t, std::string> reasons;
+  btf* types = btf__load_vmlinux_btf();
+  const int id =
+      types == nullptr ? -1 : btf__find_by_name_kind(types, "skb_drop_reason", BTF_KIND_ENUM);
+  if (id > 0) {
+    const btf_type* type = btf__type_by_id(types, static_cast<uint32_t>(id));
+    const struct btf_enum* value = btf_enum(type);
+    for (int i = 0; i < btf_vlen(type); ++i) {
+      const std::string_view name = btf__name_by_offset(types, value[i].name_off);
+      if (!name.starts_with(kPrefix)) continue;
+      reasons[static_cast<uint32_t>(value[i].val)] = name.substr(kPrefix.size());
+    }
+  }
+  btf__free(types);
+  return reasons;
+}
+
 std::vector<HookInfo> RefusedHooks(const std::vector<ProgramSpec>& specs,
                                    std::vector<HookInfo> tried, const absl::Status& status) {
   if (tried.empty()) {

@@ -54,16 +54,17 @@ void GuestProbe::ReadCounters(std::vector<Reading>* readings) const {
 
 void GuestProbe::ReadRing(const Queue& queue, const rs_walk_out& out, std::vector<Sample>* samples,
                           std::vector<GaugeSample>* gauges) const {
-  const std::pair<Gauge, rs_walk_value> kGaugeValues[] = {{Gauge::kPosition, RS_V_POS},
-                                                          {Gauge::kUsed, RS_V_USED},
-                                                          {Gauge::kLastUsed, RS_V_LAST_USED},
-                                                          {Gauge::kAvail, RS_V_AVAIL},
-                                                          {Gauge::kUsedEvent, RS_V_USED_EVENT},
-                                                          {Gauge::kAvailFlags, RS_V_FLAGS},
-                                                          {Gauge::kFlagsShadow, RS_V_FLAGS_SHADOW},
-                                                          {Gauge::kNumFree, RS_V_NUM_FREE}};
+  const std::pair<Gauge, rs_walk_value> kGaugeValues[] = {
+      {Gauge::kPosition, RS_V_POS},       {Gauge::kUsed, RS_V_USED},
+      {Gauge::kLastUsed, RS_V_LAST_USED}, {Gauge::kAvail, RS_V_AVAIL},
+      {Gauge::kAvailFlags, RS_V_FLAGS},   {Gauge::kFlagsShadow, RS_V_FLAGS_SHADOW},
+      {Gauge::kNumFree, RS_V_NUM_FREE}};
   for (const auto& [gauge, value] : kGaugeValues) {
     gauges->push_back({queue.id, gauge, out.value[value]});
+  }
+  // Without EVENT_IDX the word behind the ring means nothing.
+  if (out.value[RS_V_EVENT_IDX]) {
+    gauges->push_back({queue.id, Gauge::kUsedEvent, out.value[RS_V_USED_EVENT]});
   }
   // Consumed = published minus the backlog; both 16-bit indices were read at this instant.
   const uint64_t backlog = static_cast<uint16_t>(out.value[RS_V_USED] - out.value[RS_V_LAST_USED]);

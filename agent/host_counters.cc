@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // HostProbe's readings: from slots to counts, gauges and marks.
+#include "absl/strings/str_cat.h"
 #include "agent/host_probe.h"
+#include "agent/ring_wish.h"
 
 namespace ringside {
 
@@ -22,6 +24,7 @@ void HostProbe::ReadTun(const Queue& queue, std::vector<Reading>* readings) cons
 void HostProbe::ReadVhost(const Queue& queue, std::vector<Reading>* readings) const {
   const volatile rs_vhost_slot& v = vhosts_[queue.vhost];
   const HookId exit = hook(RS_HOOK_VHOST_EXIT);
+  readings->push_back({queue.id, Count::kVhostEmpty, exit, v.empty});
   readings->push_back({queue.id, Count::kVhostUnwoken, exit, v.unwoken});
   readings->push_back({queue.id, Count::kVhostMasked, exit, v.masked});
   readings->push_back({queue.id, Count::kVhostUnwired, exit, v.unwired});
@@ -46,6 +49,7 @@ void HostProbe::ReadRoute(const Queue& queue, std::vector<Reading>* readings) co
   add(Count::kIrqfdWoken, RS_HOOK_WOKEN_FENTRY, r.woken_fentry);
   add(Count::kIrqfdWoken, RS_HOOK_WOKEN_KPROBE, r.woken_kprobe);
   add(Count::kEventfdOther, RS_HOOK_EVENTFD_SIGNAL, r.signalled_in);
+  add(Count::kEventfdVmm, RS_HOOK_EVENTFD_WRITE, r.written_vmm);
   add(Count::kEventfdWritten, RS_HOOK_EVENTFD_WRITE, r.written);
 }
 
@@ -71,17 +75,61 @@ void HostProbe::ReadCounters(std::vector<Reading>* readings) const {
   }
 }
 
-void HostProbe::Between(std::vector<Sample>*, std::vector<GaugeSample>* gauges) {
-  if (!functions_) return;
+// What the guest has asked for, out of the VMM's memory.
+void HostProbe::ReadWish(const Queue& queue, const rs_walk_out& out,
+                         std::vector<GaugeSample>* gauges) const {
+  const Vm* vm = FindVm(queue);
+  if (vm == nullptr || !out.value[RS_V_BACKEND]) return;
+  const auto wish =
+      ReadRingWish(vm->pid, out.value[RS_V_AVAIL_PTR], static_cast<uint32_t>(out.value[RS_V_SIZE]));
+  if (!wish) return;
+  gauges->push_back({queue.id, Gauge::kAvailFlags, wish->flags});
+  if (out.value[RS_V_EVENT_IDX]) {
+    gauges->push_back({queue.id, Gauge::kUsedEvent, wish->used_event});
+  }
+}
+
+void HostProbe::ReadTap(const Queue& queue, std::vector<GaugeSample>* gauges) const {
+  rs_walk_out out;
+  if (queue.tun_priv == 0 || !bpf_->Walk(RS_WALK_TUN, queue.tun_priv, queue.tun_queue, &out).ok() ||
+      !out.ok) {
+    return;
+  }
+  gauges->push_back({queue.id, Gauge::kTunFull, out.value[RS_V_FULL]});
+  gauges->push_back({queue.id, Gauge::kTunRing, out.value[RS_V_RING]});
+  gauges->push_back({queue.id, Gauge::kTunRingSize, out.value[RS_V_SIZE]});
+}
+
+void HostProbe::ReadVcpus(std::vector<Sample>* samples) const {
+  for (const auto& [mm, vm] : vms_) {
+    for (const auto& [number, queue] : vm.vcpu_queues) {
+      const auto vcpu = vm.vcpus->vcpus().find(number);
+      const auto now =
+          vcpu == vm.vcpus->vcpus().end() ? std::nullopt : vm.vcpus->Read(vcpu->second);
+      if (!now) continue;
+      const uint64_t run_us = now->run_ns / 1000;
+      const uint64_t delay_us = now->delay_ns / 1000;
+      samples->push_back({queue, Count::kVcpuDelayUs, sched_hook_, delay_us, delay_us});
+      samples->push_back({queue, Count::kVcpuRunUs, sched_hook_, run_us, run_us});
+    }
+  }
+}
+
+void HostProbe::Between(std::vector<Sample>* samples, std::vector<GaugeSample>* gauges) {
+  ReadVcpus(samples);
   for (const auto& [object, queue] : queues_) {
-    if (queue.vhost < 0) continue;
+    const Vm* vm = FindVm(queue);
+    if (vm != nullptr && vm->vcpus->running()) {
+      gauges->push_back({queue.id, Gauge::kVmRunning, *vm->vcpus->running() ? 1u : 0u});
+    }
+    if (!functions_ || queue.vhost < 0) continue;
     rs_walk_out out;
     if (!bpf_->Walk(RS_WALK_VHOST, vhosts_[queue.vhost].id.object, 0, &out).ok() || !out.ok) {
       continue;
     }
     const std::pair<Gauge, rs_walk_value> kGaugeValues[] = {{Gauge::kPosition, RS_V_POS},
                                                             {Gauge::kUsed, RS_V_USED},
-                                                            {Gauge::kSignalledUsed, RS_V_LAST_USED},
+                                                            {Gauge::kSignalledUsed, RS_V_SIGNALLED},
                                                             {Gauge::kAvail, RS_V_AVAIL},
                                                             {Gauge::kAvailSeen, RS_V_AVAIL_SEEN},
                                                             {Gauge::kBackend, RS_V_BACKEND}};
@@ -92,9 +140,29 @@ void HostProbe::Between(std::vector<Sample>*, std::vector<GaugeSample>* gauges) 
     if (queue.route >= 0) {
       gauges->push_back({queue.id, Gauge::kEpoch, routes_[queue.route].epoch});
     }
-    if (queue.tun_priv == 0) continue;
-    if (bpf_->Walk(RS_WALK_TUN, queue.tun_priv, queue.tun_queue, &out).ok() && out.ok) {
-      gauges->push_back({queue.id, Gauge::kTunFull, out.value[RS_V_FULL]});
+    ReadWish(queue, out, gauges);
+    ReadTap(queue, gauges);
+  }
+}
+
+void HostProbe::ReadParts(std::vector<Part>* parts) const {
+  if (parts_ == nullptr) return;
+  for (int row = 0; row < RS_MAX_PARTS; ++row) {
+    const rs_part part = CopyPart(parts_[row]);
+    if (!part.in_use || part.value == 0 || part.slot >= RS_MAX_SLOTS) continue;
+    if (part.kind == RS_PART_WRITER) {
+      const QueueId queue = queue_of_route_[part.slot];
+      if (queue == QueueId{}) continue;
+      parts->push_back({queue, Count::kEventfdWritten, names_.Label(part), part.value});
+    } else if (part.kind == RS_PART_DROP) {
+      const QueueId queue = queue_of_tun_[part.slot];
+      const auto reason = drop_reasons_.find(part.who);
+      if (queue == QueueId{}) continue;
+      parts->push_back(
+          {queue, Count::kTunDropped,
+           absl::StrCat("reason=",
+                        reason == drop_reasons_.end() ? std::to_string(part.who) : reason->second),
+           part.value});
     }
   }
 }

@@ -44,6 +44,7 @@ const std::vector<ProgramSpec>& FunctionPrograms() {
        kF, "vhost"},
       {"host_vhost_1_entry", RS_HOOK_VHOST_ENTRY, "vhost.batches", "vhost_add_used_and_signal", kF,
        "vhost"},
+      {"host_drop", RS_HOOK_DROP, "tun.dropped", "skb:kfree_skb", Rung::kTpBtf, "drop"},
       {"host_tun_exit", RS_HOOK_TUN_EXIT, "tun.dropped", "tun_net_xmit", kF, "tun"},
       {"host_tun_entry", RS_HOOK_TUN_ENTRY, "tun.offered", "tun_net_xmit", kF, "tun"},
   };
@@ -62,7 +63,8 @@ const std::vector<ProgramSpec>& MessagePrograms() {
 
 bool AnyAttached(const BpfObject& bpf, const std::vector<ProgramSpec>& specs) {
   return std::any_of(specs.begin(), specs.end(), [&](const ProgramSpec& spec) {
-    return spec.hook != RS_HOOKS && spec.hook != RS_HOOK_INJ_VIRQ && bpf.attached(spec.hook);
+    // Tracepoints count nothing by themselves.
+    return spec.rung != Rung::kTpBtf && bpf.attached(spec.hook);
   });
 }
 
@@ -79,15 +81,21 @@ HostProbe::HostProbe(HookTable* hooks, QueueRegistry* registry)
       registry_(registry),
       cpus_(PossibleCpus()),
       queue_of_vhost_(RS_MAX_SLOTS),
-      queue_of_route_(RS_MAX_SLOTS) {
+      queue_of_route_(RS_MAX_SLOTS),
+      queue_of_tun_(RS_MAX_SLOTS) {
   if (getrandom(salt_, sizeof(salt_), 0) != sizeof(salt_)) salt_[0] = salt_[1] = 0;
 }
 
 std::unique_ptr<HostProbe> HostProbe::Start(const ProbeOptions& options, HookTable* hooks,
                                             QueueRegistry* registry) {
   std::unique_ptr<HostProbe> probe(new HostProbe(hooks, registry));
-  if (probe->StartFunctions(options.config) || probe->StartTracepoints()) return probe;
-  return nullptr;
+  if (!probe->StartFunctions(options.config) && !probe->StartTracepoints()) return nullptr;
+  HookInfo sched{.stage = "vcpu", .program = "/proc/PID/task/TID/schedstat"};
+  sched.target = sched.program;
+  sched.rung = Rung::kProcfs;
+  sched.state = HookState::kAttached;
+  probe->sched_hook_ = hooks->Add({sched});
+  return probe;
 }
 
 bool HostProbe::StartFunctions(const rs_config& config) {
@@ -100,6 +108,11 @@ bool HostProbe::StartFunctions(const rs_config& config) {
     if (bpf.ok()) {
       if (absl::Status filled = (*bpf)->FillFreeList(list, RS_MAX_SLOTS); !filled.ok())
         bpf = filled;
+    }
+  }
+  if (bpf.ok()) {
+    if (absl::Status filled = (*bpf)->FillFreeList("free_parts", RS_MAX_PARTS); !filled.ok()) {
+      bpf = filled;
     }
   }
   if (bpf.ok()) (*bpf)->Attach();
@@ -118,6 +131,8 @@ bool HostProbe::StartFunctions(const rs_config& config) {
   routes_ = bpf_->Table<rs_route_slot>("route_slots");
   tuns_ = bpf_->Table<rs_tun_slot>("tun_slots");
   tun_cells_ = bpf_->Table<rs_tun_cell>("tun_cells");
+  parts_ = bpf_->Table<rs_part>("parts");
+  if (has(RS_HOOK_DROP)) drop_reasons_ = ReadDropReasons();
   return vhosts_ != nullptr && routes_ != nullptr && tuns_ != nullptr && tun_cells_ != nullptr;
 }
 
@@ -196,8 +211,30 @@ const HostProbe::Vm& HostProbe::VmOf(uint64_t mm, int pid) {
     const size_t at = status.find("\nTgid:");
     vm.pid = at == std::string::npos ? pid : atoi(status.c_str() + at + 6);
     vm.names = ParseVmmCommandLine(ReadText(absl::StrCat("/proc/", vm.pid, "/cmdline")));
+    vm.vcpus = std::make_unique<VcpuWatch>(absl::StrCat("/proc/", vm.pid));
   }
   return vm;
+}
+
+const HostProbe::Vm* HostProbe::FindVm(const Queue& queue) const {
+  const auto vm = vms_.find(queue.mm);
+  return vm == vms_.end() || vm->second.vcpus == nullptr ? nullptr : &vm->second;
+}
+
+void HostProbe::UpdateVcpus(Vm* vm, int64_t now_mono_ns) {
+  vm->vcpus->Look();
+  vm->vcpu_queues.clear();
+  for (const auto& [number, vcpu] : vm->vcpus->vcpus()) {
+    QueueInfo info{.mono_ns = now_mono_ns, .kind = QueueKind::kVcpu};
+    info.device = absl::StrCat("kvm-", vm->pid);
+    info.queue = absl::StrCat("vcpu", number);
+    info.vm_id = vm->id;
+    info.vm_name = vm->names.name;
+    info.vm_uuid = vm->names.uuid;
+    info.owner_pid = vm->pid;
+    vm->vcpu_queues[number] = registry_->Update(absl::StrCat(info.device, "/", info.queue),
+                                                static_cast<uint64_t>(vcpu.tid), std::move(info));
+  }
 }
 
 void HostProbe::FillRoute(int slot, QueueInfo* info) {
@@ -220,8 +257,10 @@ void HostProbe::UpdateVhost(int slot, int64_t now_mono_ns) {
   if (vhost.route != 0) {
     queue.route = static_cast<int>(vhost.route) - 1;
     FillRoute(queue.route, &info);
+    queue.mm = routes_[queue.route].mm;
   } else if (const auto mm = vhost_mm_.find(slot); mm != vhost_mm_.end()) {
     info.vm_id = VmOf(mm->second, 0).id;
+    queue.mm = mm->second;
   }
   info.ring_size = vhost.id.size;
   info.ring_address = vhost.id.ring;
@@ -241,6 +280,7 @@ void HostProbe::UpdateVhost(int slot, int64_t now_mono_ns) {
   queue.id = registry_->Update(absl::StrCat("vhost:", slot), vhost.id.ring, std::move(info));
   queue_of_vhost_[slot] = queue.id;
   if (queue.route >= 0) queue_of_route_[queue.route] = queue.id;
+  if (queue.tun >= 0) queue_of_tun_[queue.tun] = queue.id;
 }
 
 void HostProbe::UpdateRoute(int slot, int64_t now_mono_ns) {
@@ -253,6 +293,7 @@ void HostProbe::UpdateRoute(int slot, int64_t now_mono_ns) {
   queue.route = slot;
   QueueInfo info{.mono_ns = now_mono_ns, .kind = QueueKind::kRoute};
   FillRoute(slot, &info);
+  queue.mm = route.mm;
   info.device = absl::StrCat("kvm-", info.owner_pid);
   info.queue = functions_ ? absl::StrCat("gsi", route.gsi)
                           : absl::StrFormat("msi-%08x-%04x", route.address, route.data);
@@ -281,6 +322,7 @@ void HostProbe::UpdateTap(int slot, int64_t now_mono_ns) {
   info.device = name == netdevs.end() ? absl::StrCat("if", tun.ifindex) : *name;
   info.queue = absl::StrCat("rx", tun.queue);
   queue.id = registry_->Update(object, tun.ifindex, std::move(info));
+  queue_of_tun_[slot] = queue.id;
 }
 
 void HostProbe::Discover(int64_t now_mono_ns) {
@@ -291,6 +333,9 @@ void HostProbe::Discover(int64_t now_mono_ns) {
     for (int i = 0; i < RS_MAX_SLOTS && tuns_[i].in_use; ++i) UpdateTap(i, now_mono_ns);
   }
   for (int i = 0; i < RS_MAX_SLOTS && routes_[i].in_use; ++i) UpdateRoute(i, now_mono_ns);
+  for (auto& [mm, vm] : vms_) {
+    if (vm.vcpus != nullptr) UpdateVcpus(&vm, now_mono_ns);
+  }
 }
 
 // A host queue is only read once it is known: nothing is said about the others.
@@ -309,6 +354,7 @@ void HostProbe::Drain(std::vector<Mark>* marks, std::vector<Event>*) {
 }
 
 void HostProbe::ReadHooks(std::vector<HookSample>* hooks) const {
+  hooks->push_back({.hook = sched_hook_, .misses = 0});  // read, not hit
   for (size_t i = 0; i < bpf_->hooks().size(); ++i) {
     HookSample sample = bpf_->ReadHook(i);
     sample.hook = base_ + i;

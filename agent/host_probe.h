@@ -11,8 +11,10 @@
 
 #include "agent/bpf_object.h"
 #include "agent/kernel_files.h"
+#include "agent/parts.h"
 #include "agent/probe.h"
 #include "agent/ring.h"
+#include "agent/vcpu_watch.h"
 
 namespace ringside {
 
@@ -28,6 +30,7 @@ class HostProbe : public Probe {
   void ReadCounters(std::vector<Reading>* readings) const override;
   void Between(std::vector<Sample>* samples, std::vector<GaugeSample>* gauges) override;
   void ReadHooks(std::vector<HookSample>* hooks) const override;
+  void ReadParts(std::vector<Part>* parts) const override;
   void Drain(std::vector<Mark>* marks, std::vector<Event>* events) override;
   void SetDetail(const std::vector<std::string>&) override {}  // no host details yet
 
@@ -38,7 +41,8 @@ class HostProbe : public Probe {
     int tun = -1;
     int vhost = -1;
     int route = -1;
-    uint64_t tun_priv = 0;  // for the tap ring's gauge
+    uint64_t mm = 0;        // of the VM, 0 while unknown
+    uint64_t tun_priv = 0;  // for the tap ring's gauges
     uint32_t tun_queue = 0;
   };
   struct TapQueue {
@@ -51,6 +55,8 @@ class HostProbe : public Probe {
     std::string id;
     VmmNames names;
     int pid = 0;
+    std::unique_ptr<VcpuWatch> vcpus;    // once the VMM is known
+    std::map<int, QueueId> vcpu_queues;  // by number
   };
 
   HostProbe(HookTable* hooks, QueueRegistry* registry);
@@ -63,11 +69,16 @@ class HostProbe : public Probe {
   void UpdateTap(int slot, int64_t now_mono_ns);
   int FindTun(uint32_t ifindex, uint32_t queue) const;
   const Vm& VmOf(uint64_t mm, int pid);
+  const Vm* FindVm(const Queue& queue) const;
+  void UpdateVcpus(Vm* vm, int64_t now_mono_ns);
   void FillRoute(int slot, QueueInfo* info);
   void ReadTun(const Queue& queue, std::vector<Reading>* readings) const;
   void ReadVhost(const Queue& queue, std::vector<Reading>* readings) const;
   void ReadRoute(const Queue& queue, std::vector<Reading>* readings) const;
   void ReadMessages(const Queue& queue, std::vector<Reading>* readings) const;
+  void ReadWish(const Queue& queue, const rs_walk_out& out, std::vector<GaugeSample>* gauges) const;
+  void ReadTap(const Queue& queue, std::vector<GaugeSample>* gauges) const;
+  void ReadVcpus(std::vector<Sample>* samples) const;
   void OnMark(const rs_mark& m, std::vector<Mark>* marks) const;
   bool has(rs_hook which) const { return bpf_->attached(which); }
   HookId hook(rs_hook which) const;
@@ -92,6 +103,11 @@ class HostProbe : public Probe {
   std::map<uint64_t, Vm> vms_;             // by mm
   std::vector<QueueId> queue_of_vhost_;
   std::vector<QueueId> queue_of_route_;
+  std::vector<QueueId> queue_of_tun_;
+  const rs_part* parts_ = nullptr;
+  ProcessNames names_;
+  std::map<uint32_t, std::string> drop_reasons_;
+  HookId sched_hook_{};
 };
 
 }  // namespace ringside

@@ -68,6 +68,17 @@ bool SoftnetTotals::Add(const std::vector<SoftnetCpu>& cpus) {
   return true;
 }
 
+std::optional<SchedNumbers> ParseSchedstat(std::string_view text) {
+  uint64_t columns[3] = {};
+  for (uint64_t& column : columns) {
+    text.remove_prefix(std::min(text.find_first_not_of(' '), text.size()));
+    const auto parsed = std::from_chars(text.data(), text.data() + text.size(), column);
+    if (parsed.ec != std::errc()) return std::nullopt;
+    text.remove_prefix(static_cast<size_t>(parsed.ptr - text.data()));
+  }
+  return SchedNumbers{columns[0], columns[1], columns[2]};
+}
+
 std::optional<int> ParseDisabledIrq(std::string_view log_line) {
   return NumberAfter<int>(log_line, "Disabling IRQ #");
 }

@@ -44,6 +44,14 @@ class SoftnetTotals {
   uint64_t squeezed_ = 0;
 };
 
+// /proc/PID/task/TID/schedstat: what the scheduler counts of one thread.
+struct SchedNumbers {
+  uint64_t run_ns = 0;
+  uint64_t delay_ns = 0;  // ready to run, without a CPU
+  uint64_t runs = 0;      // times it was given one
+};
+std::optional<SchedNumbers> ParseSchedstat(std::string_view text);
+
 // "Disabling IRQ #25" in a kernel log line: 25.
 std::optional<int> ParseDisabledIrq(std::string_view log_line);
 

@@ -71,6 +71,7 @@ enum rs_hook {
   RS_HOOK_INJ_VIRQ,
   RS_HOOK_MSI_SET_IRQ, /* tracepoint kvm_msi_set_irq: what remains without function hooks */
   RS_HOOK_APIC_ACCEPT, /* tracepoint kvm_apic_accept_irq */
+  RS_HOOK_DROP,        /* tracepoint kfree_skb: reasons of tap drops */
   RS_HOOKS
 };
 

@@ -7,6 +7,7 @@
 /* In the order in which they build on each other. */
 /* clang-format off */
 #include "host_maps.bpf.h"
+#include "parts.bpf.h"
 #include "host_join.bpf.h"
 #include "host_tun.bpf.h"
 #include "host_vhost.bpf.h"

@@ -46,6 +46,16 @@ int BPF_PROG(host_tun_entry, struct sk_buff *skb, struct net_device *dev) {
   return 0;
 }
 
+/* Why the kernel frees a packet; of interest is the one that is being transmitted here. */
+SEC("tp_btf/kfree_skb")
+int BPF_PROG(host_drop, struct sk_buff *skb, void *location, u32 reason) {
+  hook_hit(RS_HOOK_DROP);
+  struct cpu_scratch *cpu = cpu_scratch();
+  if (!cpu || !cpu->tun || cpu->skb != (u64)skb) return 0;
+  count_part(RS_PART_DROP, cpu->tun - 1, reason);
+  return 0;
+}
+
 SEC("fexit/tun_net_xmit")
 int BPF_PROG(host_tun_exit, struct sk_buff *skb, struct net_device *dev, int ret) {
   hook_hit(RS_HOOK_TUN_EXIT);

@@ -57,6 +57,7 @@ static __always_inline int vhost_leave(struct vhost_virtqueue *vq) {
     v->suppressed++;
   } else {
     v->signalled++;
+    if (pos == v->pos_entry) v->empty++;
     if (!(flags & RS_CUR_WOKEN)) {
       /* Rare: look whether anything that injects is waiting at all. */
       if (irqfd_of_ctx((struct eventfd_ctx *)v->cur_ctx))
@@ -114,6 +115,10 @@ int BPF_PROG(host_eventfd_write, struct file *file) {
   u64 key = (u64)BPF_CORE_READ(file, private_data);
   u32 *route = bpf_map_lookup_elem(&slot_of_ctx, &key);
   struct rs_route_slot *r = route ? route_by_slot(*route) : 0;
-  if (r) __sync_fetch_and_add(&r->written, 1);
+  if (!r) return 0;
+  __sync_fetch_and_add(&r->written, 1);
+  struct task_struct *task = (void *)bpf_get_current_task();
+  if ((u64)BPF_CORE_READ(task, mm) == r->mm) __sync_fetch_and_add(&r->written_vmm, 1);
+  count_part(RS_PART_WRITER, *route, bpf_get_current_pid_tgid() >> 32);
   return 0;
 }

@@ -29,11 +29,17 @@ static __noinline int walk_tun(struct rs_walk_out *out, u64 priv, u64 queue) {
   if (!tfile || (u64)BPF_CORE_READ(tfile, tun) != priv) return 0;
   out->object = (u64)tfile;
   out->value[RS_V_INDEX] = BPF_CORE_READ(tfile, queue_index);
-  out->value[RS_V_SIZE] = BPF_CORE_READ(tfile, tx_ring.size);
+  u32 size = BPF_CORE_READ(tfile, tx_ring.size);
+  u32 producer = BPF_CORE_READ(tfile, tx_ring.producer);
+  u32 consumer = BPF_CORE_READ(tfile, tx_ring.consumer_head);
   void **ring = BPF_CORE_READ(tfile, tx_ring.queue);
   u64 taken = 0;
-  bpf_probe_read_kernel(&taken, 8, (void *)ring + 8 * (u64)BPF_CORE_READ(tfile, tx_ring.producer));
+  bpf_probe_read_kernel(&taken, 8, (void *)ring + 8 * (u64)producer);
+  out->value[RS_V_SIZE] = size;
   out->value[RS_V_FULL] = taken != 0;
+  /* Equal indices are an empty ring or a full one; the slot that is next to be filled tells. */
+  u32 waiting = producer >= consumer ? producer - consumer : producer + size - consumer;
+  out->value[RS_V_RING] = waiting == 0 && taken ? size : waiting;
   u64 head = (u64)tfile + bpf_core_field_offset(tfile->socket.wq.wait.head);
   struct vhost_dev *dev = config.fn_vhost_poll_wakeup ? (void *)vhost_dev_of(head) : 0;
   if (dev && BPF_CORE_READ(dev, nvqs) == 2) {
@@ -44,6 +50,8 @@ static __noinline int walk_tun(struct rs_walk_out *out, u64 priv, u64 queue) {
   out->ok = 1;
   return 0;
 }
+
+enum { FEATURE_EVENT_IDX = 29 };
 
 /* Gauges of one vhost queue; gives it a slot if it has none. A queue whose ring moved since it was
  * first seen is another queue: not ok. */
@@ -63,7 +71,9 @@ static __noinline int walk_vhost(struct rs_walk_out *out, u64 address) {
   out->value[RS_V_INDEX] = first == address ? 0 : 1; /* VHOST_NET_VQ_RX is 0 */
   out->value[RS_V_SIZE] = BPF_CORE_READ(vq, num);
   out->value[RS_V_USED] = BPF_CORE_READ(vq, last_used_idx);
-  out->value[RS_V_LAST_USED] = BPF_CORE_READ(vq, signalled_used);
+  out->value[RS_V_SIGNALLED] = BPF_CORE_READ(vq, signalled_used);
+  out->value[RS_V_EVENT_IDX] = BPF_CORE_READ(vq, acked_features) & 1ull << FEATURE_EVENT_IDX;
+  out->value[RS_V_AVAIL_PTR] = (u64)BPF_CORE_READ(vq, avail);
   out->value[RS_V_AVAIL] = BPF_CORE_READ(vq, last_avail_idx);
   out->value[RS_V_AVAIL_SEEN] = BPF_CORE_READ(vq, avail_idx);
   out->value[RS_V_FLAGS] = BPF_CORE_READ(vq, used_flags);

@@ -72,6 +72,7 @@ struct vring_virtqueue_split {
 struct vring_virtqueue {
   struct virtqueue vq;
   bool packed_ring;
+  bool event;
   u16 last_used_idx;
   struct vring_virtqueue_split split;
 } FRAGMENT;
@@ -79,7 +80,8 @@ struct net_device { int ifindex; char name[16]; struct list_head dev_list; } FRA
 struct net_device___priv { u8 priv[0]; } FRAGMENT; /* since 6.12 or so */
 struct net { struct list_head dev_base_head; } FRAGMENT;
 struct nsproxy { struct net *net_ns; } FRAGMENT;
-struct task_struct { struct nsproxy *nsproxy; } FRAGMENT;
+struct mm_struct;
+struct task_struct { struct nsproxy *nsproxy; struct mm_struct *mm; } FRAGMENT;
 struct napi_struct { void *poll; unsigned long state; int weight; } FRAGMENT;
 struct receive_queue { struct virtqueue *vq; struct napi_struct napi; } FRAGMENT;
 struct send_queue { struct virtqueue *vq; struct napi_struct napi; } FRAGMENT;
@@ -93,7 +95,7 @@ struct virtnet_info {
 struct sk_buff { u16 queue_mapping; } FRAGMENT;
 struct wait_queue_head { struct list_head head; } FRAGMENT;
 struct wait_queue_entry { void *func; struct list_head entry; } FRAGMENT;
-struct ptr_ring { int producer; int size; void **queue; } FRAGMENT;
+struct ptr_ring { int producer; int consumer_head; int size; void **queue; } FRAGMENT;
 struct socket_wq { struct wait_queue_head wait; } FRAGMENT;
 struct socket { struct socket_wq wq; } FRAGMENT;
 struct tun_struct;
@@ -106,7 +108,6 @@ struct tun_file {
 struct tun_struct { struct tun_file *tfiles[256]; unsigned int numqueues; } FRAGMENT;
 struct eventfd_ctx { struct wait_queue_head wqh; } FRAGMENT;
 struct file { void *private_data; } FRAGMENT;
-struct mm_struct;
 struct vhost_virtqueue;
 struct vhost_dev {
   struct mm_struct *mm;
@@ -118,6 +119,9 @@ struct vhost_vring_call { struct eventfd_ctx *ctx; } FRAGMENT;
 struct vhost_virtqueue {
   struct vhost_dev *dev;
   unsigned int num;
+  void *avail; /* of the VMM's memory, like the next */
+  void *used;
+  u64 acked_features;
   u16 last_avail_idx;
   u16 avail_idx;
   u16 last_used_idx;

@@ -106,7 +106,8 @@ struct rs_vhost_slot {
   rs_u32 cur_flags; /* RS_CUR_* */
   rs_u64 walk_pos;
   rs_u64 jumps; /* times the index changed outside of the hooks */
-  rs_u64 cur_pad[4];
+  rs_u64 empty; /* of those signalled: the index had not moved */
+  rs_u64 cur_pad[3];
 };
 RS_ASSERT(sizeof(struct rs_vhost_slot) == 192, "three cache lines");
 enum { RS_CUR_SIGNALLED = 1, RS_CUR_WOKEN = 2, RS_CUR_OPEN = 4 };
@@ -140,7 +141,8 @@ struct rs_route_slot {
   rs_u64 taken;        /* kvm_inj_virq with reinjected = 0 for its vCPU and vector */
   rs_u64 written;      /* eventfd_write by user space */
   rs_u64 signalled_in; /* signals by kernel users other than its own vhost queue */
-  rs_u64 shared_pad[2];
+  rs_u64 written_vmm;  /* of those written, by a thread of the VM's own process */
+  rs_u64 shared_pad;
 };
 RS_ASSERT(sizeof(struct rs_route_slot) == 192, "three cache lines");
 

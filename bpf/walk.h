@@ -20,7 +20,8 @@ enum rs_walk_value {
   RS_V_INDEX, /* vq or device index, tun queue index */
   RS_V_SIZE,
   RS_V_USED,         /* guest: used->idx; host: last_used_idx (16 bit) */
-  RS_V_LAST_USED,    /* guest: last_used_idx; host: signalled_used */
+  RS_V_LAST_USED,    /* guest only */
+  RS_V_SIGNALLED,    /* host: signalled_used, where the signal was last evaluated */
   RS_V_AVAIL,        /* guest: avail->idx; host: last_avail_idx */
   RS_V_AVAIL_SEEN,   /* host: avail_idx */
   RS_V_USED_EVENT,   /* guest: as written in the ring */
@@ -35,9 +36,12 @@ enum rs_walk_value {
   RS_V_VQ1,
   RS_V_QUEUES,  /* tun: number of queues */
   RS_V_FULL,    /* tun: 1 if the ring's producer slot is taken */
+  RS_V_RING,    /* tun: packets in the ring; producer and consumer move on while both are read */
   RS_V_BACKEND, /* host: private_data != NULL */
   RS_V_VDEV,
   RS_V_FEATURES,
+  RS_V_EVENT_IDX, /* not 0: the guest says by an index when it wants a signal */
+  RS_V_AVAIL_PTR, /* host: where the avail ring is in the VMM's memory */
   RS_V_JIFFIES,
   RS_VALUES
 };

@@ -64,6 +64,16 @@ TEST(SoftnetTest, SumsGoOnAcrossTurnsAndLostCpus) {
   EXPECT_EQ(totals.squeezed(), 3u);
 }
 
+TEST(SchedstatTest, TakesThreeNumbers) {
+  const auto numbers = ParseSchedstat("123456789 4242 17\n");
+  ASSERT_TRUE(numbers.has_value());
+  EXPECT_EQ(numbers->run_ns, 123456789u);
+  EXPECT_EQ(numbers->delay_ns, 4242u);
+  EXPECT_EQ(numbers->runs, 17u);
+  EXPECT_FALSE(ParseSchedstat("123456789 4242"));
+  EXPECT_FALSE(ParseSchedstat(""));
+}
+
 TEST(DisabledIrqTest, IsTheNumberOfTheKernelsLine) {
   EXPECT_EQ(ParseDisabledIrq("Disabling IRQ #25"), 25);
   EXPECT_EQ(ParseDisabledIrq("irq 25: nobody cared (try booting with the \"irqpoll\" option)"),
