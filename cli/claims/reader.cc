@@ -145,8 +145,8 @@ std::optional<std::string_view> ValueAfter(std::string_view text, std::string_vi
 
 std::string Quoted(std::string_view text) {
   constexpr size_t kShown = 60;
-  std::string shown = "'" + Printable(text.substr(0, kShown));
-  return shown + (text.size() > kShown ? "...'" : "'");
+  return fmt::format("'{}{}'", Printable(text.substr(0, kShown)),
+                     text.size() > kShown ? "..." : "");
 }
 
 bool IsUtf8(std::string_view text) {
