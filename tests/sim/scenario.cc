@@ -120,7 +120,7 @@ void AddRoot(const char* id, const std::string& queue, RunSpec* spec) {
 
 std::vector<Scenario> AllScenarios() {
   std::vector<Scenario> all = HealthyScenarios();
-  for (const auto* list : {&FaultScenarios(), &PowerScenarios()}) {
+  for (const auto* list : {&FaultScenarios(), &PairScenarios(), &PowerScenarios()}) {
     all.insert(all.end(), list->begin(), list->end());
   }
   return all;
@@ -135,12 +135,18 @@ std::optional<RunSpec> MakeRun(std::string_view scenario, uint64_t seed, Mutatio
   spec.exchange_delay_ns = random.Between(50 * kUsNs, 2 * kMsNs);
   const std::vector<Scenario>* family = nullptr;
   if (scenario == "random") {
-    family =
-        random.Chance(0.4) || FaultScenarios().empty() ? &HealthyScenarios() : &FaultScenarios();
+    const double dice = random.Unit();
+    family = dice < 0.4   ? &HealthyScenarios()
+             : dice < 0.8 ? &FaultScenarios()
+                          : &PairScenarios();
   } else if (scenario == "healthy") {
     family = &HealthyScenarios();
   } else if (scenario == "fault") {
     family = &FaultScenarios();
+  } else if (scenario == "pair") {
+    family = &PairScenarios();
+  } else if (scenario == "power") {
+    family = &PowerScenarios();
   }
   const std::vector<Scenario> all = AllScenarios();
   const Scenario* chosen = Find(all, scenario);

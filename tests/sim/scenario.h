@@ -25,6 +25,7 @@ struct Scenario {
 
 const std::vector<Scenario>& HealthyScenarios();
 const std::vector<Scenario>& FaultScenarios();
+const std::vector<Scenario>& PairScenarios();
 const std::vector<Scenario>& PowerScenarios();
 std::vector<Scenario> AllScenarios();
 
