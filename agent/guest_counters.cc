@@ -66,6 +66,10 @@ void GuestProbe::ReadRing(const Queue& queue, const rs_walk_out& out, std::vecto
   if (out.value[RS_V_EVENT_IDX]) {
     gauges->push_back({queue.id, Gauge::kUsedEvent, out.value[RS_V_USED_EVENT]});
   }
+  const volatile rs_guest_slot& slot = slots_[queue.slot];
+  if (slot.irqs > 0) {
+    gauges->push_back({queue.id, Gauge::kIrqSeen, static_cast<uint16_t>(slot.irq_pos)});
+  }
   // Consumed = published minus the backlog; both 16-bit indices were read at this instant.
   const uint64_t backlog = static_cast<uint16_t>(out.value[RS_V_USED] - out.value[RS_V_LAST_USED]);
   if (out.value[RS_V_POS] >= backlog) {

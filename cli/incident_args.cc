@@ -123,8 +123,10 @@ absl::StatusOr<LoadedLedger> LoadLedger(const IncidentArgs& args) {
     QueueLedger only = std::move(loaded.ledger.queues[*index]);
     loaded.ledger.queues.clear();
     std::erase_if(loaded.findings, [&](const Finding& finding) {
-      return !finding.host_queue.empty() && finding.host_queue != only.host_queue &&
-             finding.queue != only.queue;
+      const bool of_queue = finding.cause != Cause::kLateVcpu &&
+                            finding.cause != Cause::kSoftirqSqueeze &&
+                            finding.cause != Cause::kDataLoss;
+      return of_queue && finding.queue != ShownName(only);
     });
     loaded.ledger.queues.push_back(std::move(only));
     loaded.options.queue = args.queue;

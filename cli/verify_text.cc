@@ -27,7 +27,8 @@ std::string MeasuredText(const JudgedClaim& judged) {
   const Interval& measured = *judged.measured;
   std::string text;
   if (judged.claim.percent) {
-    text = ShareText(measured.lo) + (measured.exact() ? "" : "-" + ShareText(*measured.hi)) + "%";
+    text = ShareText(measured.lo) +
+           (measured.exact() ? std::string() : '-' + ShareText(*measured.hi)) + '%';
   } else if (!measured.hi) {
     text = Thousands(static_cast<uint64_t>(measured.lo)) + "+";
   } else {
@@ -59,7 +60,7 @@ std::string ClaimText(const JudgedClaim& judged) {
   if (!subject.empty() && subject != claim.name && claim.subject.counts.size() <= 1) {
     text += fmt::format(" ({})", subject);
   }
-  text += " " + ClaimedText(claim);
+  text.append(1, ' ').append(ClaimedText(claim));
   const std::string& queue = judged.queue.empty() ? claim.queue : judged.queue;
   if (!queue.empty()) text += " on " + queue;
   return text + WindowText(claim.window);

@@ -46,7 +46,6 @@ std::vector<Finding> FindOne(const QueueEvidence& evidence) {
   if (!explained) add(LostInterrupt(evidence, stall));
   if (findings.empty()) add(NoTxSignal(evidence, stall));
   if (findings.empty()) add(SuppressedStall(evidence, stall));
-  add(IrqDisabledDrained(evidence));
   add(DeadQueue(evidence, stall));
   add(ExternalInjector(evidence));
   add(DuplicateInjection(evidence));

@@ -26,7 +26,10 @@ constexpr Mechanism kMechanisms[] = {
     {Cause::kIrqStormRisk, Cause::kEmptySignal},
     {Cause::kIrqStormRisk, Cause::kDuplicateInjection},
     {Cause::kIrqStormRisk, Cause::kBusyPollSpurious},
-    {Cause::kIrqDisabledDrained, Cause::kIrqDisabled},
+    {Cause::kIrqDisabledDrained, Cause::kExternalInjector},
+    {Cause::kIrqDisabledDrained, Cause::kEmptySignal},
+    {Cause::kIrqDisabledDrained, Cause::kDuplicateInjection},
+    {Cause::kIrqDisabledDrained, Cause::kBusyPollSpurious},
     {Cause::kDeadQueue, Cause::kIrqDisabled},
     {Cause::kDeadQueue, Cause::kSuppressedStall},
     {Cause::kDeadQueue, Cause::kLostInterrupt},
@@ -46,9 +49,6 @@ constexpr Mechanism kMechanisms[] = {
     {Cause::kSoftirqSqueeze, Cause::kLateVcpu},
 };
 
-// note_interrupt's window and limit (kernel/irq/spurious.c).
-constexpr int64_t kRuleWindow = 100'000;
-
 const QueueEvidence* EvidenceOf(const std::vector<QueueEvidence>& queues, const Finding& finding) {
   const auto found = std::find_if(queues.begin(), queues.end(), [&](const QueueEvidence& queue) {
     return queue.Name() == finding.queue;
@@ -62,7 +62,7 @@ bool Concerns(const Finding& cause, const QueueEvidence& queue) {
   if (cause.cause == Cause::kSoftirqSqueeze) return queue.guest && queue.guest.node().name == owner;
   if (cause.cause != Cause::kLateVcpu || !queue.host) return false;
   for (const LocalQueue& other : queue.joined->others()) {
-    if (other.Name() == cause.queue) return other.info.vm_id == queue.host.queue().info.vm_id;
+    if (other.Name() == cause.host_queue) return other.info.vm_id == queue.host.queue().info.vm_id;
   }
   return false;
 }
@@ -78,33 +78,32 @@ bool SamePlace(const std::vector<QueueEvidence>& queues, const Finding& cause,
   });
 }
 
-// Interrupts of the guest that came from `cause`, at least and at most.
-Interval InterruptsBy(Cause cause, const QueueEvidence& evidence) {
+// Interrupts of the guest that came from `cause` in a stretch, at least and at most.
+Interval InterruptsBy(Cause cause, const QueueEvidence& evidence, const SnapshotRange& run) {
   const Interval none = Interval::Exactly(0);
-  if (cause == Cause::kExternalInjector) {
-    return evidence.guest ? ForeignSignals(evidence, evidence.guest.range()).value_or(none) : none;
-  }
+  if (cause == Cause::kExternalInjector) return ForeignSignals(evidence, run).value_or(none);
   if (cause == Cause::kEmptySignal) {
     return evidence.host.Growth(Count::kVhostEmpty).value_or(none);
   }
   return {0, std::nullopt};
 }
 
-// Whether the kernel's rule reaches its limit with what `cause` made: its interrupts alone are 999
-// in 1,000 of all, or without them too few are left for one window of 100,000.
+// Whether the kernel's rule reaches its limit with what `cause` made: where nearly all interrupts
+// found nothing, those it made are nearly all of them, or without them it would be no such stretch.
 bool ReachesLimit(Cause cause, const QueueEvidence& evidence) {
-  const auto irq = evidence.guest.Growth(Count::kGuestIrq);
-  const auto none = evidence.guest.Growth(Count::kGuestNone);
+  const SnapshotRange run = NearlyAllNone(evidence.guest).value_or(evidence.guest.range());
+  const auto irq = evidence.guest.Growth(Count::kGuestIrq, run);
+  const auto none = evidence.guest.Growth(Count::kGuestNone, run);
   if (!irq || !irq->hi || !none || !none->hi) return false;
   if (cause == Cause::kBusyPollSpurious) {
-    const Interval foreign = InterruptsBy(Cause::kExternalInjector, evidence);
-    const Interval empty = InterruptsBy(Cause::kEmptySignal, evidence);
+    const Interval foreign = InterruptsBy(Cause::kExternalInjector, evidence, run);
+    const Interval empty = InterruptsBy(Cause::kEmptySignal, evidence, run);
     const int64_t others_lo = foreign.lo + empty.lo;
     const int64_t others_hi = foreign.hi.value_or(irq->lo) + empty.hi.value_or(irq->lo);
-    return irq->lo - others_hi >= kRuleWindow &&
-           ProductExceeds(none->lo - others_hi, 1000, 999, *irq->hi - others_lo);
+    return ProductExceeds(none->lo - others_hi, 1000, 998, *irq->hi - others_lo) &&
+           ProductExceeds(2, none->lo - others_hi, 1, none->lo);
   }
-  const Interval made = InterruptsBy(cause, evidence);
+  const Interval made = InterruptsBy(cause, evidence, run);
   if (!made.hi || made.lo == 0) return cause == Cause::kDuplicateInjection;
   return !ProductExceeds(999, irq->lo, *made.hi, 1000) ||
          !ProductExceeds(none->lo - *made.hi, 1000, 999, irq->lo - *made.hi);
@@ -112,7 +111,10 @@ bool ReachesLimit(Cause cause, const QueueEvidence& evidence) {
 
 bool Suffices(const std::vector<QueueEvidence>& queues, const Finding& cause,
               const Finding& effect) {
-  if (effect.cause != Cause::kIrqDisabled && effect.cause != Cause::kIrqStormRisk) return true;
+  if (effect.cause != Cause::kIrqDisabled && effect.cause != Cause::kIrqDisabledDrained &&
+      effect.cause != Cause::kIrqStormRisk) {
+    return true;
+  }
   const QueueEvidence* evidence = EvidenceOf(queues, effect);
   return evidence != nullptr && ReachesLimit(cause.cause, *evidence);
 }

@@ -79,6 +79,7 @@ std::optional<Count> CountByName(std::string_view name);
   X(kSignalledUsed, "ring.signalled_used", "host: index when the signal was last evaluated")   \
   X(kAvailFlags, "ring.avail_flags", "guest: avail->flags (1: no interrupt)")                  \
   X(kFlagsShadow, "ring.flags_shadow", "guest: the driver's shadow of avail->flags")           \
+  X(kIrqSeen, "ring.irq_seen", "guest: used->idx at its last interrupt")                       \
   X(kNumFree, "ring.num_free", "guest: free descriptors")                                      \
   X(kBackend, "vhost.backend", "host: 1 if the queue has a backend socket")                    \
   X(kTunFull, "tun.full", "host: 1 if the tap queue's ring is full")                           \

@@ -19,8 +19,7 @@ using MaybeFinding = std::optional<Finding>;
 // guest interrupts (guest_interrupts.cc)
 MaybeFinding BusyPollSpurious(const QueueEvidence& evidence);
 MaybeFinding IrqStormRisk(const QueueEvidence& evidence);
-MaybeFinding IrqDisabled(const QueueEvidence& evidence);
-MaybeFinding IrqDisabledDrained(const QueueEvidence& evidence);
+MaybeFinding IrqDisabled(const QueueEvidence& evidence);  // or irq-disabled-drained
 
 // signals and injections (signals.cc)
 MaybeFinding EmptySignal(const QueueEvidence& evidence);
@@ -44,6 +43,9 @@ MaybeFinding DeadQueue(const QueueEvidence& evidence, const std::optional<Stall>
 std::vector<Finding> LateVcpus(const Joined& joined, const Window& window);
 std::vector<Finding> SoftirqSqueezes(const Joined& joined, const Window& window);
 std::vector<Finding> DataLosses(const Joined& joined, const Window& window);
+
+// Where practically every interrupt finds nothing: 999 in 1,000, the share of the kernel's rule.
+std::optional<SnapshotRange> NearlyAllNone(const Side& guest);
 
 // Writes to the queue's eventfd by anybody but its backend and its VMM, and signals of it by other
 // kernel code; nothing if that is not observed.

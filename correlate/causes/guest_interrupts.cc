@@ -151,9 +151,6 @@ MaybeFinding BusyPollSpurious(const QueueEvidence& evidence) {
   return finding;
 }
 
-namespace {
-
-// Where practically every interrupt finds nothing: 999 in 1,000, the kernel's own share.
 std::optional<SnapshotRange> NearlyAllNone(const Side& guest) {
   const auto is_so = [&](const SnapshotRange& part) {
     const auto irq = guest.Growth(Count::kGuestIrq, part);
@@ -165,6 +162,8 @@ std::optional<SnapshotRange> NearlyAllNone(const Side& guest) {
   if (!run || guest.Growth(Count::kGuestIrq, *run)->lo < 10'000) return std::nullopt;
   return run;
 }
+
+namespace {
 
 std::optional<int64_t> IrqOfLine(const std::string& text) {
   constexpr std::string_view kWords = "Disabling IRQ #";
@@ -238,6 +237,29 @@ MaybeFinding IrqStormRisk(const QueueEvidence& evidence) {
   return finding;
 }
 
+namespace {
+
+// Since it was switched off, entries were taken by busy polls and without interrupts.
+void SayDrained(const QueueEvidence& evidence, int64_t since_ns, Finding* finding) {
+  const Side& guest = evidence.guest;
+  const auto after = guest.Within(since_ns, evidence.window.to_ns);
+  if (!after || after->last == after->first) return;
+  const auto used = guest.Growth(Count::kGuestUsed, *after);
+  const auto busy = guest.Growth(Count::kGuestNapiBusy, *after);
+  const auto irq = guest.Growth(Count::kGuestIrq, *after);
+  if (!used || used->lo == 0 || !busy || busy->lo == 0 || (irq && irq->lo > 0)) return;
+  finding->cause = Cause::kIrqDisabledDrained;
+  finding->title += "; busy pollers still drain the queue";
+  finding->evidence.push_back(evidence.Say(Words(*used) + " entries were taken since, by " +
+                                               Words(*busy) + " busy polls and no interrupt",
+                                           {Count::kGuestUsed, Count::kGuestNapiBusy}));
+  finding->danger =
+      "the queue dies when they stop: don't switch busy polling off before the"
+      " interrupt is on again";
+}
+
+}  // namespace
+
 MaybeFinding IrqDisabled(const QueueEvidence& evidence) {
   const auto disabled = FindDisabled(evidence);
   if (!disabled) return std::nullopt;
@@ -262,38 +284,13 @@ MaybeFinding IrqDisabled(const QueueEvidence& evidence) {
                                    ? ": counted here were " + Words(*none) + " of " + Words(*all)
                                    : std::string()));
   }
+  SayDrained(evidence, disabled->since_ns, &finding);
   finding.would_refute = "interrupts of this queue counted again without a reset of the device";
   const std::string device = guest.queue().info.device;
   finding.next.push_back({evidence.GuestNode(),
                           "ip link set " + device + " down && ip link set " + device + " up",
                           "frees and requests the interrupt again: cuts all connections of " +
                               device + " for about a second; run it from the console"});
-  return finding;
-}
-
-MaybeFinding IrqDisabledDrained(const QueueEvidence& evidence) {
-  const auto disabled = FindDisabled(evidence);
-  if (!disabled) return std::nullopt;
-  const Side& guest = evidence.guest;
-  const auto after = guest.Within(disabled->since_ns, evidence.window.to_ns);
-  if (!after || after->last == after->first) return std::nullopt;
-  const auto used = guest.Growth(Count::kGuestUsed, *after);
-  const auto busy = guest.Growth(Count::kGuestNapiBusy, *after);
-  const auto irq = guest.Growth(Count::kGuestIrq, *after);
-  if (!used || used->lo == 0 || !busy || busy->lo == 0 || (irq && irq->lo > 0)) {
-    return std::nullopt;
-  }
-  Finding finding =
-      evidence.Found(Cause::kIrqDisabledDrained, Certainty::kHigh, disabled->since_ns);
-  finding.title = "its interrupt is off, but busy pollers still drain it";
-  finding.because = "busy polls take entries without interrupts";
-  finding.evidence.push_back(evidence.Say(Words(*used) + " entries were taken since, by " +
-                                              Words(*busy) + " busy polls and no interrupt",
-                                          {Count::kGuestUsed, Count::kGuestNapiBusy}));
-  finding.danger =
-      "the queue dies when they stop: don't switch busy polling off before the"
-      " interrupt is on again";
-  finding.would_refute = "entries taken while nobody busy-polls";
   return finding;
 }
 

@@ -2,6 +2,7 @@
 // What concerns a VM or a node, not one queue.
 #include <algorithm>
 #include <charconv>
+#include <map>
 
 #include "correlate/causes/causes.h"
 #include "correlate/words.h"
@@ -82,39 +83,63 @@ std::vector<Statement> Losses(const NodeStream& node) {
   return losses;
 }
 
+// What people call the VM: its guest's node where one is bound to it, else the host's device.
+std::string VmName(const Joined& joined, const LocalQueue& vcpu) {
+  for (const QueuePair& pair : joined.pairs()) {
+    if (pair.host == nullptr || pair.guest == nullptr) continue;
+    if (!vcpu.info.vm_id.empty() && pair.host->info.vm_id == vcpu.info.vm_id) {
+      return pair.guest->node->name;
+    }
+  }
+  return vcpu.node->name + "/" + vcpu.info.device;
+}
+
+// The finding of a VM with one late vCPU; further ones add their evidence to it.
+Finding LateVm(const LocalQueue& queue, const Side& vcpu, const SnapshotRange& run,
+               const std::string& vm) {
+  Finding finding =
+      OfNode(Cause::kLateVcpu, vm + "/" + queue.info.queue, vcpu.Begin(run.first).mid_ns());
+  finding.host_queue = queue.Name();
+  if (run.last != vcpu.range().last) finding.until_ns = vcpu.End(run.last).mid_ns();
+  const int64_t span_us = (vcpu.End(run.last).mid_ns() - vcpu.Begin(run.first).mid_ns()) / 1000;
+  finding.title =
+      "a vCPU waited for a CPU " + Percent(vcpu.Growth(Count::kVcpuDelayUs, run)->lo, span_us) +
+      " of the time, and ran " + Percent(vcpu.Growth(Count::kVcpuRunUs, run)->lo, span_us);
+  finding.because =
+      "other work on the host takes its CPU; interrupts reach the guest late,"
+      " though every count may look healthy";
+  finding.missing.push_back("how late single interrupts were (needs events of both sides)");
+  finding.would_refute = "the same latency with the vCPU alone on its CPU";
+  finding.next.push_back({vcpu.node().name, "ps -eLo psr,pcpu,comm --sort=-pcpu | head",
+                          "shows who runs on the vCPU's CPU"});
+  finding.next.push_back({vcpu.node().name,
+                          "taskset -cap CPUS " + std::to_string(queue.info.owner_pid),
+                          "gives the VMM's threads CPUs of their own"});
+  return finding;
+}
+
 }  // namespace
 
 std::vector<Finding> LateVcpus(const Joined& joined, const Window& window) {
-  std::vector<Finding> findings;
+  std::map<std::string, Finding> by_vm;
   for (const LocalQueue& queue : joined.others()) {
     const Side vcpu(queue.info.kind == QueueKind::kVcpu ? &queue : nullptr, window.from_ns,
                     window.to_ns);
-    if (!vcpu) continue;
-    const auto run = LateRun(vcpu);
+    const auto run = vcpu ? LateRun(vcpu) : std::nullopt;
     if (!run) continue;
-    const Interval ran = *vcpu.Growth(Count::kVcpuRunUs, *run);
-    const Interval waited = *vcpu.Growth(Count::kVcpuDelayUs, *run);
+    const std::string vm = VmName(joined, queue);
+    const auto known = by_vm.find(vm);
+    Finding& finding =
+        known != by_vm.end() ? known->second : by_vm[vm] = LateVm(queue, vcpu, *run, vm);
     const int64_t span_ns = vcpu.End(run->last).mid_ns() - vcpu.Begin(run->first).mid_ns();
-    Finding finding = OfNode(Cause::kLateVcpu, queue.Name(), vcpu.Begin(run->first).mid_ns());
-    if (run->last != vcpu.range().last) finding.until_ns = vcpu.End(run->last).mid_ns();
-    finding.title = "a vCPU waited for a CPU " + Percent(waited.lo, span_ns / 1000) +
-                    " of the time, and ran " + Percent(ran.lo, span_ns / 1000);
-    finding.because =
-        "other work on the host takes its CPU; interrupts reach the guest late,"
-        " though every count may look healthy";
     finding.evidence.push_back(
-        {"run delay " + Micros(waited.lo) + ", run time " + Micros(ran.lo) + " in " +
+        {queue.info.queue + ": run delay " + Micros(vcpu.Growth(Count::kVcpuDelayUs, *run)->lo) +
+             ", run time " + Micros(vcpu.Growth(Count::kVcpuRunUs, *run)->lo) + " in " +
              Seconds(span_ns),
-         {vcpu.HookOf(Count::kVcpuDelayUs), vcpu.HookOf(Count::kVcpuRunUs)}});
-    finding.missing.push_back("how late single interrupts were (needs events of both sides)");
-    finding.would_refute = "the same latency with the vCPU alone on its CPU";
-    const std::string pid = std::to_string(queue.info.owner_pid);
-    finding.next.push_back({vcpu.node().name, "ps -eLo psr,pcpu,comm --sort=-pcpu | head",
-                            "shows who runs on the vCPU's CPU"});
-    finding.next.push_back({vcpu.node().name, "taskset -cap CPUS " + pid,
-                            "gives the VMM's threads CPUs of their own"});
-    findings.push_back(std::move(finding));
+         {vcpu.HookOf(Count::kVcpuDelayUs)}});
   }
+  std::vector<Finding> findings;
+  for (auto& [vm, finding] : by_vm) findings.push_back(std::move(finding));
   return findings;
 }
 

@@ -91,6 +91,9 @@ void Describe(const QueueEvidence& evidence, Stall* stall) {
   } else if (stall->used_event) {
     stall->armed = *stall->used_event == stall->last_used;
   }
+  if (const auto seen = guest.At(Gauge::kIrqSeen, at)) {
+    stall->told = static_cast<uint16_t>(*seen - stall->last_used - 1) < 0x8000;
+  }
   stall->interrupts = guest.Growth(Count::kGuestIrq, stall->guest);
   stall->lost = LostUpTo(evidence, *stall);
 }

@@ -26,8 +26,10 @@ struct Stall {
   std::optional<uint16_t> used_event;
   uint16_t used = 0;
   uint16_t last_used = 0;
-  std::optional<bool> armed;           // the driver has asked for an interrupt
-  bool owed = false;                   // and by its used_event the host owed it
+  std::optional<bool> armed;  // the driver has asked for an interrupt
+  bool owed = false;          // and by its used_event the host owed it
+  // The last interrupt saw entries that still wait: the guest was told and did not look.
+  std::optional<bool> told;
   std::optional<Interval> interrupts;  // growth of guest.irq over it
   // Interrupts that KVM delivered before or in the stall and the guest never handled, by the
   // account up to the position it stands at; nothing if the account has no cut there.

@@ -16,8 +16,8 @@ Statement RingState(const Stall& stall) {
 
 // Everything that was signalled has arrived: what the guest waits for was never sent.
 bool NeverSent(const std::optional<Stall>& stall) {
-  return stall && stall->armed == true && stall->owed && stall->lost && stall->lost->hi == 0 &&
-         (!stall->interrupts || stall->interrupts->hi == 0);
+  return stall && stall->armed == true && stall->owed && stall->told != true && stall->lost &&
+         stall->lost->hi == 0 && (!stall->interrupts || stall->interrupts->hi == 0);
 }
 
 bool NoSignalAtAll(const QueueEvidence& evidence) {
@@ -146,7 +146,7 @@ MaybeFinding DeadQueue(const QueueEvidence& evidence, const std::optional<Stall>
     finding.evidence.push_back(
         evidence.Say(Words(*interrupts) + " interrupts and no poll meanwhile", {Count::kGuestIrq}));
   }
-  const bool came = interrupts && interrupts->lo > 0;
+  const bool came = stall->told == true || (interrupts && interrupts->lo > 0);
   if (stall->armed == false || came) {
     finding.because = came ? "interrupts arrive, and the guest's driver does not poll on them"
                            : "the guest's driver has asked for silence, as one that polls does, and"

@@ -113,7 +113,7 @@ TEST_F(ClaimsTest, QueuesAreFoundByAnyOfTheirNames) {
     EXPECT_EQ(Judge(claim).verdict, ClaimVerdict::kConfirmed) << queue;
   }
   Claim claim = Of("guest.irq", irq);
-  claim.queue = "*";  // what else the source saw, nobody knows
+  claim.queue = std::string(1, '*');  // what else the source saw, nobody knows
   EXPECT_EQ(Judge(claim).verdict, ClaimVerdict::kInconclusive);
   claim.value = irq / 2;
   EXPECT_EQ(Judge(claim).verdict, ClaimVerdict::kRefuted);

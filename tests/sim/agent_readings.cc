@@ -114,6 +114,8 @@ void Agent::GuestGauges(const QueueView& view) {
     gauge(Gauge::kUsedEvent, vq.UsedEventAt(now));
     gauge(Gauge::kAvailFlags, vq.FlagsAt(now));
     gauge(Gauge::kFlagsShadow, vq.shadow ? 1 : 0);
+    const rs_guest_slot& slot = view.guest_hooks->slot;
+    if (slot.irqs > 0) gauge(Gauge::kIrqSeen, static_cast<uint16_t>(slot.irq_pos));
     if (pos >= backlog) {
       snapshot_.samples.push_back(
           {view.info.id, Count::kGuestUsed, guest_hook::kWalk, pos - backlog, pos - backlog});
