@@ -82,9 +82,9 @@ std::string ExplanationText(const JudgedClaim& judged) {
 void AppendClaim(const JudgedClaim& judged, const Page& page, std::string& text) {
   const std::string verdict(ClaimVerdictName(judged.verdict));
   std::string line = ClaimText(judged);
-  if (judged.measured) line += "   measured " + MeasuredText(judged);
+  if (judged.measured) line += "; measured " + MeasuredText(judged);
   if (judged.verdict == ClaimVerdict::kRefuted) {
-    line += judged.off_percent == 0 ? "   never" : fmt::format("   {:+.1f}%", judged.off_percent);
+    line += judged.off_percent == 0 ? ": never" : fmt::format(": {:+.1f}%", judged.off_percent);
   }
   const std::string indent(kIndent, ' ');
   std::string claim = Paragraph(indent, Printable(line), page);

@@ -10,6 +10,12 @@
 
 namespace ringside {
 
+// A wrong number is taken to be off by up to this share, if the claim's own is not off by more.
+inline constexpr double kRandomWrong = 0.3;
+// What may be left to chance, for all the mistakes without a parameter together, and for each one
+// with a parameter.
+inline constexpr double kChanceMax = 0.05;
+
 // A claim whose queues and counts are known, with what was measured.
 struct MeasuredClaim {
   JudgedClaim* judged = nullptr;

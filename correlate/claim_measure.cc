@@ -15,10 +15,6 @@ namespace {
 // A length as people state it ("30 s") is not exact: this close to the incident's, it is meant.
 constexpr int64_t kSameLengthPercent = 2;
 
-bool IsGuestCount(Count count) {
-  return count >= Count::kGuestIrq && count <= Count::kGuestWindows;
-}
-
 std::string Seconds(int64_t ns) {
   const int64_t tenths = (std::abs(ns) + 50'000'000) / 100'000'000;
   return std::to_string(tenths / 10) + "." + std::to_string(tenths % 10) + " s";
@@ -150,10 +146,9 @@ const QueueLedger& ClaimMeasure::LedgerOf(size_t pair, Kind kind, bool guest, in
 
 std::optional<Interval> ClaimMeasure::Between(size_t pair, Count count, const ClaimWindow& window,
                                               std::string* hook) {
-  const bool guest = IsGuestCount(count);
-  const QueuePair& queues = joined_->pairs()[pair];
-  const LocalQueue* side = guest ? queues.guest : queues.host;
+  const LocalQueue* side = SideOf(pair, count);
   if (side == nullptr) return std::nullopt;
+  const bool guest = side == joined_->pairs()[pair].guest;
   const int64_t from_ns = window.from_ns.value_or(incident_.from_ns);
   const int64_t to_ns = window.to_ns.value_or(incident_.to_ns);
   auto inside =
@@ -182,8 +177,7 @@ std::optional<Interval> ClaimMeasure::Between(size_t pair, Count count, const Cl
 // Over all windows of that length: the least and the most there can have been.
 Measured ClaimMeasure::Anywhere(size_t pair, Count count, int64_t length_ns) {
   Measured measured;
-  const QueuePair& queues = joined_->pairs()[pair];
-  const LocalQueue* side = IsGuestCount(count) ? queues.guest : queues.host;
+  const LocalQueue* side = SideOf(pair, count);
   if (side == nullptr || length_ns <= 0) return measured;
   const std::vector<Snapshot>& snapshots = side->node->stream->snapshots;
   if (snapshots.size() < 2) return measured;
@@ -240,13 +234,18 @@ Measured ClaimMeasure::Of(const QueueSet& queues, const std::vector<Count>& coun
   bool first = true;
   for (const size_t pair : queues.pairs) {
     Measured of_queue;
-    bool first_count = true;
+    bool all = true;
     for (const Count count : counts) {
       const Measured measured = Of(pair, count, window);
-      of_queue = first_count ? measured : Sum(of_queue, measured);
-      first_count = false;
+      all = all && measured.known();
+      if (measured.known()) of_queue = of_queue.known() ? Sum(of_queue, measured) : measured;
     }
     if (!of_queue.known()) continue;  // not observed on this queue
+    // What was never observed is not nothing: the sum has no upper end then.
+    if (!all) {
+      if (of_queue.by_time) of_queue.by_time->hi = std::nullopt;
+      of_queue.by_cut.reset();
+    }
     sum = first ? of_queue : Sum(sum, of_queue);
     first = false;
   }

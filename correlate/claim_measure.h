@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 #include <tuple>
+#include <utility>
 #include <vector>
 
 #include "correlate/claims.h"
@@ -39,6 +40,11 @@ struct Measured {
 Measured Sum(const Measured& a, const Measured& b, int sign = 1);
 Measured Scaled(const Measured& a, int64_t times, int64_t divided_by = 1);
 
+struct TimeSpan {
+  int64_t lo_ns = 0;
+  int64_t hi_ns = 0;
+};
+
 // Lives for one report; refers to `joined`. Not for several threads: it keeps what it computed.
 class ClaimMeasure {
  public:
@@ -59,6 +65,17 @@ class ClaimMeasure {
   // Nothing known if no side counted it.
   Measured Of(size_t pair, Count count, const ClaimWindow& window);
   Measured Of(const QueueSet& queues, const std::vector<Count>& counts, const ClaimWindow& window);
+  // As other hooks of the same count saw it, misses not allowed for: rung and growth.
+  std::vector<std::pair<std::string, Interval>> ByOtherHooks(size_t pair, Count count,
+                                                             const ClaimWindow& window) const;
+  // The counter itself, not its growth, when the window ends.
+  std::optional<Interval> AtEnd(size_t pair, Count count, const ClaimWindow& window) const;
+  int64_t LengthMs(const ClaimWindow& window) const;
+  // The ends that the window may have had if the count then grew by `value`; likewise its starts.
+  std::optional<TimeSpan> EndsGiving(size_t pair, Count count, const ClaimWindow& window,
+                                     int64_t value) const;
+  std::optional<TimeSpan> StartsGiving(size_t pair, Count count, const ClaimWindow& window,
+                                       int64_t value) const;
   // What is wrong with a window: "begins 3.2 s before the incident"; empty if nothing.
   std::string WindowTrouble(const ClaimWindow& window) const;
 
@@ -69,6 +86,7 @@ class ClaimMeasure {
   const QueueLedger& LedgerOf(size_t pair, Kind kind, bool guest, int64_t from_ns, int64_t to_ns);
   std::optional<Interval> Between(size_t pair, Count count, const ClaimWindow& window,
                                   std::string* hook);
+  const LocalQueue* SideOf(size_t pair, Count count) const;
   Measured Anywhere(size_t pair, Count count, int64_t length_ns);
 
   const Joined* joined_;

@@ -128,13 +128,25 @@ bool Judge(ClaimMeasure* measure, MeasuredClaim* entry) {
   return true;
 }
 
+// One name per claim, the same for claims about one queue by whichever of its names.
+std::vector<std::string> QueuesOf(const ClaimMeasure& measure, const std::vector<Claim>& claims) {
+  std::vector<std::string> queues;
+  queues.reserve(claims.size());
+  for (const Claim& claim : claims) {
+    const QueueSet set = measure.FindQueues(claim);
+    queues.push_back(set.pairs.size() == 1 && !set.open ? measure.NameOf(set.pairs.front())
+                                                        : claim.node + "/" + claim.queue);
+  }
+  return queues;
+}
+
 }  // namespace
 
 ClaimReport JudgeClaims(const Recording& recording, std::vector<Claim> claims) {
   ClaimReport report;
-  report.contradictions = FindContradictions(claims);
   const Joined joined(recording);
   ClaimMeasure measure(joined);
+  report.contradictions = FindContradictions(claims, QueuesOf(measure, claims));
   report.claims.reserve(claims.size());
   std::vector<MeasuredClaim> measured;
   for (Claim& claim : claims) {

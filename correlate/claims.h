@@ -111,7 +111,10 @@ struct ClaimReport {
 // Total: what cannot be judged says why. Costs a pass over the claims' queues per window.
 ClaimReport JudgeClaims(const Recording& recording, std::vector<Claim> claims);
 
-// From the claims alone.
+// From the claims alone. `queues`: one name per claim, equal for claims about one queue; without
+// it, node and queue as the claims write them.
+std::vector<Contradiction> FindContradictions(const std::vector<Claim>& claims,
+                                              const std::vector<std::string>& queues);
 std::vector<Contradiction> FindContradictions(const std::vector<Claim>& claims);
 
 }  // namespace ringside
