@@ -79,6 +79,7 @@ class Agent : public Actor {
     std::string tap;  // name of the VM's first tap
     std::string name;
     std::string uuid;
+    int pid;
   };
   void WatchHost(const HostVm& vm) { vms_.push_back(vm); }
 

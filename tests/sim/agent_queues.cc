@@ -152,7 +152,7 @@ void Agent::AddHostQueue(const HostVm& vm, Vq* vq) {
   view.info.vm_id = "vm-" + vm.uuid.substr(vm.uuid.size() - 4);
   view.info.vm_name = vm.name;
   view.info.vm_uuid = vm.uuid;
-  view.info.owner_pid = 4100;
+  view.info.owner_pid = vm.pid;
   FillHost(&view);
   queues_.push_back(std::move(view));
 }
@@ -181,12 +181,12 @@ void Agent::AddVcpuQueues(const HostVm& vm) {
     view.info.id = QueueId{static_cast<uint32_t>(queues_.size() + 1)};
     view.info.generation = 1;
     view.info.kind = QueueKind::kVcpu;
-    view.info.device = "kvm-4100";
+    view.info.device = "kvm-" + std::to_string(vm.pid);
     view.info.queue = "vcpu" + std::to_string(i);
     view.info.vm_id = "vm-" + vm.uuid.substr(vm.uuid.size() - 4);
     view.info.vm_name = vm.name;
     view.info.vm_uuid = vm.uuid;
-    view.info.owner_pid = 4100;
+    view.info.owner_pid = vm.pid;
     queues_.push_back(std::move(view));
   }
 }

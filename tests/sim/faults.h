@@ -4,6 +4,7 @@
 #ifndef RINGSIDE_TESTS_SIM_FAULTS_H_
 #define RINGSIDE_TESTS_SIM_FAULTS_H_
 
+#include <span>
 #include <string>
 #include <vector>
 
@@ -24,13 +25,13 @@ struct Fault {
   const char* cause;  // id of the root
   bool tx;            // it is the transmit queue's
   bool whole_vm;      // changes more than its own pair: one per VM
-  std::vector<const char*> needs;  // kinds of evidence whose absence matters to it
+  const char* needs;  // kinds of evidence whose absence matters to it, separated by blanks
   void (*apply)(Random& random, const Site& site, RunSpec* spec);
 };
 
 const std::vector<Fault>& Faults();
-const std::vector<Fault>& GuestFaults();
-const std::vector<Fault>& HostFaults();
+std::span<const Fault> GuestFaults();
+std::span<const Fault> HostFaults();
 
 // Name of a site's queue in the truth: the guest's, or the host's if the guest has no agent.
 std::string QueueName(const RunSpec& spec, const Site& site);
@@ -40,9 +41,13 @@ inline Flow& FlowAt(const Site& site, RunSpec* spec) {
   return spec->vms[site.vm].pairs[site.pair].flow;
 }
 inline void AddAct(const Site& site, Act act, int64_t at_ns, double x, int64_t ns, RunSpec* spec) {
-  spec->events.push_back(
-      {.act = act, .at_ns = at_ns, .vm = site.vm, .pair = site.pair, .tx = site.tx, .x = x,
-       .ns = ns});
+  spec->events.push_back({.act = act,
+                          .at_ns = at_ns,
+                          .vm = site.vm,
+                          .pair = site.pair,
+                          .tx = site.tx,
+                          .x = x,
+                          .ns = ns});
 }
 
 }  // namespace ringside::sim

@@ -259,8 +259,7 @@ void Guest::Polled(Vq* vq, PollBy by, uint64_t work, const std::string& who) {
 }
 
 void Guest::TxRoom(Vq* vq) {
-  if (!vq->stopped || vq->Free() < kTxRoom) return;
-  vq->stopped = false;
+  if (vq->stopped && vq->Free() >= kTxRoom) vq->stopped = false;
   for (const auto& [task, cpu] : tasks_) {
     if (task->Runnable()) vcpu(cpu)->Wake();
   }

@@ -106,6 +106,7 @@ void JudgeCells(const QueueLedger& ledger, Truth* truth, Judgement* judgement) {
 
 void JudgeVerdicts(const QueueLedger& ledger, Judgement* judgement) {
   const std::string& name = ledger.queue.empty() ? ledger.host_queue : ledger.queue;
+  if (!ledger.cut.why_not.empty()) judgement->missing.push_back(name + ": " + ledger.cut.why_not);
   for (const Identity& identity : ledger.identities) {
     if (identity.by_definition) continue;
     ++judgement->verdicts;

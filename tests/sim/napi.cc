@@ -57,6 +57,7 @@ int64_t Napi::Advance(Vcpu* on) {
   switch (phase_) {
     case Phase::kBegin: return Begin();
     case Phase::kReceive: return Receive(on);
+    case Phase::kArm: return Arm();
     case Phase::kRecheck: return Recheck(on);
   }
   return -1;
@@ -87,11 +88,12 @@ int64_t Napi::Receive(Vcpu* on) {
   if (!vq_->rx) {
     const uint64_t n = vq_->used - vq_->last_used;
     CleanTx(vq_, false);
-    return std::max<int64_t>(EndOrArm(), 1) + static_cast<int64_t>(n) * kCompletionNs;
+    phase_ = Phase::kArm;
+    return guest_->spec().delays.empty_ns + static_cast<int64_t>(n) * kCompletionNs;
   }
   const uint64_t ready = vq_->used - vq_->last_used;
   const uint64_t n = std::min({ready, kChunk, static_cast<uint64_t>(std::max(0, budget_ - done_))});
-  if (n == 0) return EndOrArm();
+  if (n == 0) return End();
   vq_->Consume(n);
   guest_->Consumed(vq_, n);
   done_ += static_cast<int>(n);
@@ -100,14 +102,19 @@ int64_t Napi::Receive(Vcpu* on) {
   return guest_->random().About(static_cast<int64_t>(n) * d.packet_ns + answers * d.xmit_ns);
 }
 
-// All taken that may be: refill, then either stay scheduled or arm the interrupt.
-int64_t Napi::EndOrArm() {
-  if (vq_->rx) guest_->Refill(vq_, std::min<uint32_t>(budget_, vq_->size) / 2);
+// All taken that may be: refill, then either stay scheduled or, a little later, arm the interrupt.
+int64_t Napi::End() {
+  guest_->Refill(vq_, std::min<uint32_t>(static_cast<uint32_t>(budget_), vq_->size) / 2);
   if (done_ >= budget_) {
     again_ = true;
     Finish();
     return -1;
   }
+  phase_ = Phase::kArm;
+  return guest_->spec().delays.empty_ns;
+}
+
+int64_t Napi::Arm() {
   opaque_ = vq_->EnableCb();
   phase_ = Phase::kRecheck;
   return guest_->spec().delays.enable_ns;

@@ -44,10 +44,11 @@ class Napi {
   Task* thread = nullptr;  // NAPI thread, if it has one
 
  private:
-  enum class Phase { kBegin, kReceive, kRecheck };
+  enum class Phase { kBegin, kReceive, kArm, kRecheck };
   int64_t Begin();
   int64_t Receive(Vcpu* on);
-  int64_t EndOrArm();
+  int64_t End();
+  int64_t Arm();
   int64_t Recheck(Vcpu* on);
   void CleanTx(Vq* tx, bool from_rx);
   void Finish();

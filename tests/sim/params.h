@@ -40,6 +40,7 @@ struct Delays {
   int64_t softirq_ns = 250;
   int64_t poll_begin_ns = 120;
   int64_t packet_ns = 400;
+  int64_t empty_ns = 90;   // from finding the ring empty to arming the interrupt
   int64_t enable_ns = 70;  // from arming the interrupt to the look for what came meanwhile
   int64_t spin_ns = 600;   // one turn of a busy poller that finds nothing
   int64_t xmit_ns = 500;
@@ -92,8 +93,11 @@ struct Flow {
   int burst = 1;        // packets that arrive together
   double answer = 0;    // packets the guest sends per packet received (TCP: acknowledgements)
   double send_hz = 0;   // packets the guest sends by itself
+  int send_burst = 1;   // that many at once
   int64_t from_ns = 0;  // begins
   int64_t to_ns = INT64_MAX;
+  int64_t silent_from_ns = INT64_MAX;  // nothing is sent meanwhile
+  int64_t silent_to_ns = INT64_MAX;
   Poller poller;
 };
 

@@ -133,7 +133,14 @@ void Route::On(uint32_t what, uint64_t arg) {
       guest_->loop()->After(guest_->spec().delays.race_ns, this, kWorkSet);
       return;
     case kWorkSet: SetBit(true); return;
-    case kDuplicate: guest_->vcpu(static_cast<int>(arg >> 8))->SetPending(arg & 0xff); return;
+    case kDuplicate:
+      // Not between the reading of the pending bit and its setting: nobody could see that merge.
+      if (locked_) {
+        guest_->loop()->After(guest_->spec().delays.race_ns, this, kDuplicate, arg);
+      } else {
+        guest_->vcpu(static_cast<int>(arg >> 8))->SetPending(static_cast<int>(arg & 0xff));
+      }
+      return;
     case kWriteAgain: Write("process=injector (4242)", false); return;
     case kVmmWriteAgain: Write("process=qemu-system-x86 (4100)", true); return;
   }

@@ -136,9 +136,7 @@ std::optional<RunSpec> MakeRun(std::string_view scenario, uint64_t seed, Mutatio
   const std::vector<Scenario>* family = nullptr;
   if (scenario == "random") {
     const double dice = random.Unit();
-    family = dice < 0.4   ? &HealthyScenarios()
-             : dice < 0.8 ? &FaultScenarios()
-                          : &PairScenarios();
+    family = dice < 0.4 ? &HealthyScenarios() : dice < 0.8 ? &FaultScenarios() : &PairScenarios();
   } else if (scenario == "healthy") {
     family = &HealthyScenarios();
   } else if (scenario == "fault") {

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <string_view>
 
+#include "absl/strings/str_split.h"
 #include "tests/sim/faults.h"
 #include "tests/sim/scenario.h"
 
@@ -50,9 +51,10 @@ void Put(const Fault& fault, Random& random, Site site, RunSpec* spec) {
 void Blame(const Fault& fault, Site site, RunSpec* spec) {
   site.tx = fault.tx;
   const std::string_view cause = fault.cause;
-  const bool vm_wide = cause == "late-vcpu" || cause == "softirq-squeeze";
-  const VmSpec& vm = spec->vms[site.vm];
-  AddRoot(fault.cause, vm_wide ? vm.name + "/*" : QueueName(*spec, site), spec);
+  std::string queue = QueueName(*spec, site);
+  if (cause == "late-vcpu") queue = "host1/kvm-" + std::to_string(4100 + site.vm) + "/*";
+  if (cause == "softirq-squeeze") queue = spec->vms[site.vm].name + "/*";
+  AddRoot(fault.cause, queue, spec);
 }
 
 void Single(const Fault& fault, Random& random, RunSpec* spec) {
@@ -64,8 +66,8 @@ void Single(const Fault& fault, Random& random, RunSpec* spec) {
   Put(fault, random, site, spec);
   const bool withheld = random.Chance(0.3);
   if (withheld) {
-    const size_t kind = random.Next() % fault.needs.size();
-    Withhold(fault.needs[kind], 0, spec);
+    const std::vector<std::string> kinds = absl::StrSplit(fault.needs, ' ');
+    Withhold(kinds[random.Next() % kinds.size()], 0, spec);
   }
   Blame(fault, site, spec);
 }
@@ -144,7 +146,7 @@ std::string QueueName(const RunSpec& spec, const Site& site) {
 
 const std::vector<Fault>& Faults() {
   static const std::vector<Fault> all = [] {
-    std::vector<Fault> list = GuestFaults();
+    std::vector<Fault> list(GuestFaults().begin(), GuestFaults().end());
     list.insert(list.end(), HostFaults().begin(), HostFaults().end());
     return list;
   }();

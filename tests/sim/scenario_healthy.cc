@@ -62,7 +62,8 @@ void BusyPoll(Random& random, RunSpec* spec) {
 void Tcp(Random& random, RunSpec* spec) {
   Flow flow{.pattern = Pattern::kBursts, .rate_hz = random.Real(5000, 50'000), .answer = 0.5};
   flow.burst = static_cast<int>(random.Between(2, 44));
-  flow.send_hz = random.Real(100, 2000);
+  flow.send_hz = random.Real(100, 4000);
+  flow.send_burst = static_cast<int>(random.Between(1, 100));
   One(random, flow, spec);
 }
 

@@ -12,7 +12,7 @@ namespace {
 // Words by which a text names a kind of evidence that is not there.
 const std::map<std::string, std::vector<std::string>>& Words() {
   static const std::map<std::string, std::vector<std::string>> words = {
-      {"guest", {"guest"}},
+      {"guest", {"guest", "only one side"}},
       {"merged", {"merge", "pending"}},
       {"kvm", {"kvm", "irqfd", "inject"}},
       {"positions", {"position", "packed"}},

@@ -10,6 +10,8 @@ namespace {
 // Packets a socket holds before more are dropped by the stack (and no longer matter here).
 constexpr uint64_t kBacklogMax = 512;
 constexpr uint64_t kDueMax = 1024;
+// Packets a socket may have in the transmit queue: its send buffer.
+constexpr uint64_t kSendBuffer = 48;
 
 }  // namespace
 
@@ -176,12 +178,16 @@ Sender::Sender(Guest* guest, size_t pair, double rate_hz, int vcpu)
 }
 
 void Sender::On(uint32_t, uint64_t) {
-  due_ = std::min(due_ + 1, kDueMax);
-  guest_->loop()->After(guest_->random().Exp(1e9 / rate_hz_) + 1, this, 0);
+  const int burst = guest_->spec().pairs[pair_].flow.send_burst;
+  due_ = std::min(due_ + static_cast<uint64_t>(burst), kDueMax);
+  guest_->loop()->After(guest_->random().Exp(1e9 * burst / rate_hz_) + 1, this, 0);
   if (Runnable()) guest_->vcpu(vcpu_)->Wake();
 }
 
-bool Sender::Runnable() const { return due_ > 0 && !guest_->tx(pair_)->stopped; }
+bool Sender::Runnable() const {
+  const Vq& tx = *guest_->tx(pair_);
+  return due_ > 0 && !tx.stopped && tx.avail - tx.last_used < kSendBuffer;
+}
 
 int64_t Sender::Step(Vcpu*) {
   if (guest_->Transmit(pair_)) --due_;

@@ -293,7 +293,8 @@ void Traffic::On(uint32_t what, uint64_t arg) {
     worker_->Offer(arg);
     return;
   }
-  worker_->Offer(static_cast<uint64_t>(flow_.burst));
+  const bool silent = now >= flow_.silent_from_ns && now < flow_.silent_to_ns;
+  if (!silent) worker_->Offer(static_cast<uint64_t>(flow_.burst));
   // A ping-pong starts anew only if its packet got lost: here the first packet is all.
   if (flow_.pattern == Pattern::kPingPong) return;
   guest_->loop()->After(Gap(), this, kArrive);

@@ -113,10 +113,10 @@ inline Vq::Vq(const VmSpec& spec, Mutation wrong, bool is_rx, int pair_index)
       name((is_rx ? "rx" : "tx") + std::to_string(pair_index)) {}
 
 inline void Vq::DisableCb() {
-  // From 5.11 on: a device that has signalled will not do so again, nothing need be written.
-  if (kernel != GuestKernel::k510 && event_triggered) return;
   if (shadow) return;
   shadow = true;
+  // 6.1: a device that has signalled will not do so again, so nothing need be written.
+  if (kernel != GuestKernel::k510 && event_triggered) return;
   if (mutation == Mutation::kDisableNothing) return;
   if (EventWritten()) {
     used_event = 0;  // may match again when the index turns

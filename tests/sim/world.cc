@@ -91,7 +91,8 @@ void World::BuildAgents() {
     agents_.push_back(std::make_unique<Agent>(&loop_, options, &host_clock_, sink, spec_.seed));
     for (size_t vm = 0; vm < guests_.size(); ++vm) {
       agents_.back()->WatchHost({guests_[vm].get(), "tap" + std::to_string(vm),
-                                 "guest-" + std::to_string(vm + 1), Uuid(vm)});
+                                 "guest-" + std::to_string(vm + 1), Uuid(vm),
+                                 4100 + static_cast<int>(vm)});
     }
   }
   for (const AgentOptions& options : spec_.guest_agents) {
