@@ -7,6 +7,7 @@
 #include "correlate/chain.h"
 #include "correlate/evidence.h"
 #include "correlate/joined.h"
+#include "correlate/unseen.h"
 
 namespace ringside {
 namespace {
@@ -38,7 +39,7 @@ std::vector<Finding> FindOne(const QueueEvidence& evidence) {
   };
   const std::optional<Stall> stall = FindStall(evidence);
   const bool explained = [&] {
-    add(StaleRoute(evidence));
+    add(StaleRoute(evidence, stall));
     add(LostAcrossPause(evidence, stall));
     add(IrqDisabled(evidence));
     return !findings.empty();
@@ -62,7 +63,7 @@ std::vector<Finding> FindOne(const QueueEvidence& evidence) {
 
 Analysis Analyse(const Recording& recording, const LedgerOptions& options) {
   const Joined joined(recording);
-  Analysis analysis{.ledger = MakeLedger(joined, options), .findings = {}};
+  Analysis analysis{.ledger = MakeLedger(joined, options), .findings = {}, .unseen = {}};
   const std::vector<QueueEvidence> queues = Gather(joined, analysis.ledger);
   const auto append = [&](std::vector<Finding> more) {
     for (Finding& finding : more) analysis.findings.push_back(std::move(finding));
@@ -72,6 +73,7 @@ Analysis Analyse(const Recording& recording, const LedgerOptions& options) {
   append(SoftirqSqueezes(joined, analysis.ledger.window));
   append(DataLosses(joined, analysis.ledger.window));
   Chain(queues, &analysis.findings);
+  analysis.unseen = Unseen(joined, queues);
   for (QueueLedger& queue : analysis.ledger.queues) {
     const std::string& name = queue.queue.empty() ? queue.host_queue : queue.queue;
     for (const Finding& finding : analysis.findings) {

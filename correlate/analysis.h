@@ -3,6 +3,7 @@
 #ifndef RINGSIDE_CORRELATE_ANALYSIS_H_
 #define RINGSIDE_CORRELATE_ANALYSIS_H_
 
+#include <string>
 #include <vector>
 
 #include "correlate/finding.h"
@@ -15,6 +16,7 @@ struct Analysis {
   Ledger ledger;
   // Roots first, each followed by its effects; contributors after what they contribute to.
   std::vector<Finding> findings;
+  std::vector<std::string> unseen;  // what was not observed, and what that leaves open
 };
 
 // Pure and total: what cannot be known is said in the ledger and in the findings' `missing`. Costs

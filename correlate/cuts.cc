@@ -104,12 +104,30 @@ struct Quiet {
   Counts counts;
 };
 
+// Somebody other than the queue's backend signals around it: such signals move no index, so a
+// position does not say which of them it is after.
+bool Disturbed(const LocalQueue& queue, size_t snapshot) {
+  const StreamSeries& series = queue.node->series;
+  const size_t last = queue.node->stream->snapshots.size() - 1;
+  const size_t before = snapshot > 0 ? snapshot - 1 : 0;
+  const size_t after = std::min(snapshot + 1, last);
+  for (const Count count : {Count::kEventfdWritten, Count::kEventfdOther}) {
+    for (const HookId hook : series.HooksOf(queue.info.id, count)) {
+      const auto first = series.CountAt(queue.info.id, count, hook, before);
+      const auto second = series.CountAt(queue.info.id, count, hook, after);
+      if (first && second && second->hi > first->lo) return true;
+    }
+  }
+  return false;
+}
+
 template <size_t kSize>
 std::optional<Quiet> QuietAt(const LocalQueue& queue, const std::array<Count, kSize>& wanted,
                              size_t snapshot) {
   const StreamSeries& series = queue.node->series;
   const auto pos = series.GaugeAt(queue.info.id, Gauge::kPosition, snapshot);
   if (!pos) return std::nullopt;
+  if (Disturbed(queue, snapshot)) return std::nullopt;
   Quiet quiet{.pos = *pos};
   quiet.epoch =
       static_cast<uint32_t>(series.GaugeAt(queue.info.id, Gauge::kEpoch, snapshot).value_or(0));

@@ -72,6 +72,10 @@ struct Cut {
   uint32_t epochs = 1;     // pieces between changes of the interrupt's message
   // The stretches [from, to) of positions that the counts cover, one per epoch.
   std::vector<std::pair<uint64_t, uint64_t>> pieces;
+  // Interrupts that may have been pending, not handled yet, at quiet first and last edges: the
+  // guest's counts allow for them.
+  uint32_t pending_first = 0;
+  uint32_t pending_last = 0;
   // Each stretch begins where nothing of the queue moved: no interrupt was under way there.
   bool from_quiet = false;
   std::optional<int64_t> disagree_since_ns;  // axis; of the first mark that does not agree

@@ -177,6 +177,8 @@ void Maker::DescribeCut() {
   for (const Piece& piece : pieces_) {
     cut.pieces.push_back({piece.first->pos, piece.last->pos});
     cut.from_quiet = cut.from_quiet && !piece.first->mark;
+    if (!piece.first->mark) ++cut.pending_first;
+    if (!piece.last->mark) ++cut.pending_last;
   }
 }
 
@@ -189,6 +191,10 @@ void Maker::AddCell(Count count, Interval interval, bool at_position) {
     const auto proc = ByTime(Count::kGuestProcIrq);
     if (count == Count::kGuestIrq && !at_position)
       interval.lo = std::max(interval.lo, proc->lo - 1);
+  }
+  if (by_irq_hook && at_position) {
+    interval.lo -= ledger_.cut.pending_first;
+    if (interval.hi) *interval.hi += ledger_.cut.pending_last;
   }
   if (count == Count::kKvmMerged) {
     interval.lo -= MergeDoubt(interval.lo);

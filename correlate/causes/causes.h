@@ -30,7 +30,7 @@ MaybeFinding TunRingFull(const QueueEvidence& evidence);
 
 // interrupts that came too often or never (delivery.cc); a stall that they explain is given
 MaybeFinding DuplicateInjection(const QueueEvidence& evidence);
-MaybeFinding StaleRoute(const QueueEvidence& evidence);
+MaybeFinding StaleRoute(const QueueEvidence& evidence, const std::optional<Stall>& stall);
 MaybeFinding LostAcrossPause(const QueueEvidence& evidence, const std::optional<Stall>& stall);
 MaybeFinding LostInterrupt(const QueueEvidence& evidence, const std::optional<Stall>& stall);
 

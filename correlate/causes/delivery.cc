@@ -140,7 +140,7 @@ MaybeFinding DuplicateInjection(const QueueEvidence& evidence) {
   return finding;
 }
 
-MaybeFinding StaleRoute(const QueueEvidence& evidence) {
+MaybeFinding StaleRoute(const QueueEvidence& evidence, const std::optional<Stall>& stall) {
   if (!evidence.host || !evidence.guest) return std::nullopt;
   const auto messages = NewestMessages(evidence);
   if (!messages || messages->host == messages->guest) return std::nullopt;
@@ -149,10 +149,16 @@ MaybeFinding StaleRoute(const QueueEvidence& evidence) {
   if (!host || !guest || host->last < host->first + 2 || guest->last < guest->first + 1) {
     return std::nullopt;
   }
+  // Injections that nobody hears while the messages differ; or that nobody heard before the guest's
+  // agent looked into its table again, when the queue stood still already.
   const auto injected = evidence.host.Growth(Count::kKvmInjected, *host);
   const auto irq = evidence.guest.Growth(Count::kGuestIrq, *guest);
-  if (!injected || injected->lo == 0 || !irq || irq->hi != 0) return std::nullopt;
-  Finding finding = evidence.Found(Cause::kStaleRoute, Certainty::kHigh, messages->since_ns);
+  if (!injected || !irq || irq->hi != 0) return std::nullopt;
+  const Identity* delivery = evidence.FindIdentity(kDelivery);
+  const bool unheard = Violated(delivery) && Sign(evidence, *delivery) > 0;
+  if (injected->lo == 0 && !unheard && !StallShowsLoss(evidence, stall)) return std::nullopt;
+  const int64_t since_ns = stall && injected->lo == 0 ? stall->from_ns : messages->since_ns;
+  Finding finding = evidence.Found(Cause::kStaleRoute, Certainty::kHigh, since_ns);
   finding.title = "interrupts go to " + Text(messages->host) + ", the guest listens at " +
                   Text(messages->guest);
   finding.because =

@@ -178,6 +178,7 @@ std::optional<int64_t> IrqOfLine(const std::string& text) {
 struct Disabled {
   int64_t since_ns = 0;
   std::string words;  // what says so
+  bool logged = false;
 };
 
 std::optional<Disabled> FindDisabled(const QueueEvidence& evidence) {
@@ -188,7 +189,7 @@ std::optional<Disabled> FindDisabled(const QueueEvidence& evidence) {
     if (!irq || *irq != guest.queue().info.irq) continue;
     const AxisTime time = guest.node().axis.At(line.mono_ns);
     if (time.hi_ns < evidence.window.from_ns || time.lo_ns > evidence.window.to_ns) continue;
-    return Disabled{time.mid_ns(), "the kernel's log: \"" + line.text + "\""};
+    return Disabled{time.mid_ns(), "the kernel's log: \"" + line.text + "\"", true};
   }
   for (size_t i = guest.range().first; i <= guest.range().last; ++i) {
     if (guest.At(Gauge::kIrqDisabled, i) != 1) continue;
@@ -270,7 +271,8 @@ MaybeFinding IrqDisabled(const QueueEvidence& evidence) {
   finding.because =
       "more than 99,900 of 100,000 interrupts found nothing; per-queue MSI-X"
       " interrupts are not polled afterwards, so nothing wakes this queue's NAPI";
-  finding.evidence.push_back({disabled->words, {"kernel log"}});
+  finding.evidence.push_back({disabled->words, {disabled->logged ? "kernel log" : "irq.disabled"}});
+  if (!disabled->logged) finding.missing.push_back("the kernel's log: what it said, and when");
   if (const auto run = NearlyAllNone(guest)) {
     finding.evidence.push_back(
         evidence.Say("before it " + Words(*guest.Growth(Count::kGuestNone, *run)) + " of " +

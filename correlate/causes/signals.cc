@@ -32,13 +32,15 @@ bool Runs(const Side& host, const SnapshotRange& part) {
   return true;
 }
 
-// More than half of `whole`, over at least three steps: a stop of the VM that no snapshot saw, or a
-// change of affinity, is over within two.
-std::optional<SnapshotRange> MostOf(const Side& side, Count part_count, Count whole_count) {
+// More than one in `one_in` of `whole`, over at least three steps: a stop of the VM that no snapshot
+// saw, or a change of affinity, is over within two.
+std::optional<SnapshotRange> MoreThanOneIn(int one_in, const Side& side, Count part_count,
+                                           Count whole_count) {
   const auto run = LongestRun(side, whole_count, [&](const SnapshotRange& part) {
     const auto some = side.Growth(part_count, part);
     const auto all = side.Growth(whole_count, part);
-    return some && all && all->hi && ProductExceeds(2, some->lo, 1, *all->hi) && Runs(side, part);
+    return some && all && all->hi && ProductExceeds(one_in, some->lo, 1, *all->hi) &&
+           Runs(side, part);
   });
   return run && run->last - run->first >= 3 ? run : std::nullopt;
 }
@@ -132,7 +134,7 @@ MaybeFinding ExternalInjector(const QueueEvidence& evidence) {
 MaybeFinding InterruptMerging(const QueueEvidence& evidence) {
   const Side& host = evidence.host;
   if (!host) return std::nullopt;
-  const auto run = MostOf(host, Count::kKvmMerged, Count::kKvmInjected);
+  const auto run = MoreThanOneIn(2, host, Count::kKvmMerged, Count::kKvmInjected);
   if (!run) return std::nullopt;
   // The pending bit is read before it is set; KVM's own count of interrupts taken bounds the error.
   const Interval injected = *host.Growth(Count::kKvmInjected, *run);
@@ -155,7 +157,8 @@ MaybeFinding InterruptMerging(const QueueEvidence& evidence) {
 MaybeFinding SlowPathInjection(const QueueEvidence& evidence) {
   const Side& host = evidence.host;
   if (!host) return std::nullopt;
-  const auto run = MostOf(host, Count::kKvmSlowpath, Count::kIrqfdWoken);
+  // A change of route sends a few this way; one in ten for so long is none.
+  const auto run = MoreThanOneIn(10, host, Count::kKvmSlowpath, Count::kIrqfdWoken);
   if (!run) return std::nullopt;
   const Interval slow = *host.Growth(Count::kKvmSlowpath, *run);
   const Interval woken = *host.Growth(Count::kIrqfdWoken, *run);

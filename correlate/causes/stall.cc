@@ -58,8 +58,9 @@ std::optional<Interval> LostUpTo(const QueueEvidence& evidence, const Stall& sta
   if (!injected->hi || !merged->hi || !irq->hi) return std::nullopt;
   const auto number = [](uint64_t value) { return static_cast<int64_t>(value); };
   Interval lost;
-  lost.lo = number(injected->lo) - number(*merged->hi) - number(*irq->hi);
-  lost.hi = number(*injected->hi) - number(merged->lo) - number(irq->lo);
+  // Nothing is pending any more after so long.
+  lost.lo = number(injected->lo) - number(*merged->hi) - (number(*irq->hi) - cut.pending_last);
+  lost.hi = number(*injected->hi) - number(merged->lo) - (number(irq->lo) + cut.pending_first);
   // What was under way at the first cut is in the difference, too. It is never negative, and none
   // was under way at the common mark where the difference was least.
   const bool grounded = cut.from_quiet || cut.common_marks >= kMarksEnough;

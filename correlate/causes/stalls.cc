@@ -26,22 +26,20 @@ bool NoSignalAtAll(const QueueEvidence& evidence) {
   return signalled && signalled->hi == 0 && batches && batches->lo > 0;
 }
 
-// A transmit ring without room, whose guest waits for the signal that its used_event asks for.
-std::optional<size_t> FullAndOwed(const QueueEvidence& evidence) {
-  const Side& guest = evidence.guest;
-  if (!guest) return std::nullopt;
+// Snapshots at which the guest waited for a signal that its used_event asked for; one alone may have
+// been taken while the signal was on its way.
+std::vector<size_t> OwedAt(const Side& guest) {
+  std::vector<size_t> owed;
+  if (!guest) return owed;
   for (size_t i = guest.range().first; i <= guest.range().last; ++i) {
     const auto used = guest.At(Gauge::kUsed, i);
     const auto last = guest.At(Gauge::kLastUsed, i);
     const auto event = guest.At(Gauge::kUsedEvent, i);
     const auto shadow = guest.At(Gauge::kFlagsShadow, i);
-    const auto free = guest.At(Gauge::kNumFree, i);
-    if (!used || !last || !event || !shadow || !free) continue;
-    constexpr uint64_t kTxStopsBelow = 19;  // 2 + MAX_SKB_FRAGS
-    if (*free >= kTxStopsBelow || *used == *last || (*shadow & 1) != 0) continue;
-    if (static_cast<uint16_t>(*used - *event - 1) < 0x8000) return i;
+    if (!used || !last || !event || !shadow || *used == *last || (*shadow & 1) != 0) continue;
+    if (static_cast<uint16_t>(*used - *event - 1) < 0x8000) owed.push_back(i);
   }
-  return std::nullopt;
+  return owed;
 }
 
 }  // namespace
@@ -77,11 +75,10 @@ MaybeFinding SuppressedStall(const QueueEvidence& evidence, const std::optional<
 
 MaybeFinding NoTxSignal(const QueueEvidence& evidence, const std::optional<Stall>& stall) {
   if (!evidence.host || !evidence.tx() || !NoSignalAtAll(evidence)) return std::nullopt;
-  const auto full = FullAndOwed(evidence);
-  if (!full && !(stall && stall->armed == true && stall->owed)) return std::nullopt;
-  const Side& guest = evidence.guest;
-  Finding finding = evidence.Found(Cause::kNoTxSignal, Certainty::kHigh,
-                                   full ? guest.Begin(*full).mid_ns() : stall->from_ns);
+  const std::vector<size_t> owed = OwedAt(evidence.guest);
+  if (owed.size() < 2) return std::nullopt;
+  Finding finding = evidence.Found(Cause::kNoTxSignal, Certainty::kHigh, evidence.guest,
+                                   {owed.front(), owed.back()});
   const auto batches = evidence.host.Growth(Count::kVhostBatches);
   finding.title = "the backend never signals used transmit entries: 0 signals for " +
                   Words(*batches) + " batches";
@@ -90,6 +87,10 @@ MaybeFinding NoTxSignal(const QueueEvidence& evidence, const std::optional<Stall
       " it look";
   finding.evidence.push_back(
       evidence.Say(finding.title, {Count::kVhostSignalled, Count::kVhostBatches}));
+  finding.evidence.push_back({"the guest waited for one at " +
+                                  Number(static_cast<int64_t>(owed.size())) +
+                                  " snapshots: armed, index beyond used_event",
+                              {"ring.used", "ring.used_event", "ring.flags_shadow"}});
   if (stall) finding.evidence.push_back(RingState(*stall));
   const auto unwired = evidence.host.Growth(Count::kVhostUnwired);
   if (unwired && unwired->lo > 0) {

@@ -155,6 +155,7 @@ Judgement Judge(const RunSpec& spec) {
     judgement.missing.insert(judgement.missing.end(), finding.missing.begin(),
                              finding.missing.end());
   }
+  judgement.missing.insert(judgement.missing.end(), analysis.unseen.begin(), analysis.unseen.end());
   judgement.missing.insert(judgement.missing.end(), analysis.ledger.warnings.begin(),
                            analysis.ledger.warnings.end());
   return judgement;
