@@ -39,6 +39,9 @@ Make one:
   record       records this machine into a file
   doctor       what this kernel lets ringside count, and what it refuses
 
+Follow a collector:
+  watch        verdicts and findings of HOST:PORT as they change
+
 Options:
   -h, --help   this text
   --version    print the version
@@ -75,6 +78,7 @@ void Declare(Parser& parser) {
   AddDoctor(app, parser.action);
   AddSql(app, parser.action);
   AddMerge(app, parser.action);
+  AddWatch(app, parser.action);
   AddVerify(app, parser.action);
 }
 

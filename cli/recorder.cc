@@ -10,6 +10,7 @@
 #include "agent/grpc_sink.h"
 #include "cli/command.h"
 #include "cli/progress.h"
+#include "cli/signals.h"
 #include "cli/store_sink.h"
 #include "cli/tee_sink.h"
 #include "cli/terminal.h"
@@ -18,31 +19,6 @@
 
 namespace ringside {
 namespace {
-
-volatile std::sig_atomic_t stop_signal = 0;
-
-void OnSignal(int number) { stop_signal = number; }
-
-// Ends the recording at the first signal; a second one ends the process, should the end hang.
-class SignalScope {
- public:
-  SignalScope() {
-    stop_signal = 0;
-    struct sigaction action {};
-    action.sa_handler = OnSignal;
-    action.sa_flags = SA_RESETHAND;
-    for (size_t i = 0; i < std::size(kSignals); ++i) sigaction(kSignals[i], &action, &before_[i]);
-  }
-  ~SignalScope() {
-    for (size_t i = 0; i < std::size(kSignals); ++i) sigaction(kSignals[i], &before_[i], nullptr);
-  }
-  SignalScope(const SignalScope&) = delete;
-  SignalScope& operator=(const SignalScope&) = delete;
-
- private:
-  static constexpr int kSignals[] = {SIGINT, SIGTERM, SIGHUP};
-  struct sigaction before_[3]{};
-};
 
 // The sinks of one recording, each before the ones it puts into.
 struct Chain {
@@ -80,24 +56,25 @@ absl::StatusOr<Chain> MakeChain(const RecorderOptions& options) {
   return chain;
 }
 
-const char* StopReason() {
-  switch (stop_signal) {
+const char* StopReason(int signal) {
+  switch (signal) {
     case 0: return "duration over";
     case SIGINT: return "interrupted by the user";
     default: return "terminated by a signal";
   }
 }
 
-absl::Status RunAgent(Agent& agent, const RecorderOptions& options, Progress& progress) {
+absl::Status RunAgent(Agent& agent, const RecorderOptions& options, const SignalScope& signals,
+                      Progress& progress) {
   const int64_t begin_ns = MonotonicNs();
-  while (stop_signal == 0) {
+  while (signals.received() == 0) {
     int64_t elapsed_ns = MonotonicNs() - begin_ns;
     if (options.duration_ns > 0 && elapsed_ns >= options.duration_ns) break;
     if (absl::Status status = agent.Step(); !status.ok()) return status;
     progress.Update(elapsed_ns, agent.totals());
   }
   progress.Finish(MonotonicNs() - begin_ns, agent.totals());
-  return agent.Stop(StopReason());
+  return agent.Stop(StopReason(signals.received()));
 }
 
 // What a failure on the way leaves behind is said with it: nobody should throw the file away.
@@ -125,7 +102,7 @@ void RemoveIncident(const std::string& path) {
 }
 
 absl::Status RunRecorder(const RecorderOptions& options) {
-  SignalScope signals;
+  const SignalScope signals;
   auto chain = MakeChain(options);
   if (!chain.ok()) return chain.status();
   auto agent = Agent::Start(options.agent, chain->first);
@@ -137,7 +114,7 @@ absl::Status RunRecorder(const RecorderOptions& options) {
   }
   Progress progress(options.duration_ns, options.quiet, StderrIsTerminal());
   progress.Ready(options.output);
-  absl::Status status = RunAgent(**agent, options, progress);
+  absl::Status status = RunAgent(**agent, options, signals, progress);
   absl::Status closed = chain->store->Close();
   if (!status.ok()) {
     progress.Clear();

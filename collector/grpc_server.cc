@@ -59,9 +59,49 @@ class Reactor : public Bidi, public AgentStream {
   const std::shared_ptr<Session> session_;
 };
 
+using Writer = grpc::ServerWriteReactor<v1::WatchEvent>;
+
+// Likewise, of somebody who watches.
+class WatchReactor : public Writer, public WatchStream {
+ public:
+  explicit WatchReactor(const GrpcServer::AcceptWatch& accept) : session_(accept(this)) {
+    HandOver(this);
+  }
+
+  void StartWrite(const WatchEvent& event) override {
+    EncodeWatch(event, &out_);
+    HandOver(this);
+    Writer::StartWrite(&out_);
+  }
+  void Finish(const absl::Status& status) override {
+    HandOver(this);
+    Writer::Finish(
+        grpc::Status(static_cast<grpc::StatusCode>(status.code()), std::string(status.message())));
+  }
+
+  void OnWriteDone(bool ok) override {
+    TakeOver(this);
+    session_->OnWritten(ok);
+  }
+  void OnCancel() override {
+    TakeOver(this);
+    session_->OnCancel();
+  }
+  void OnDone() override {
+    TakeOver(this);
+    session_->OnDone();
+    delete this;
+  }
+
+ private:
+  v1::WatchEvent out_;
+  const std::shared_ptr<WatchSession> session_;
+};
+
 class Server : public GrpcServer, public v1::Collector::CallbackService {
  public:
-  explicit Server(Accept accept) : accept_(std::move(accept)) {}
+  Server(Accept accept, AcceptWatch accept_watch)
+      : accept_(std::move(accept)), accept_watch_(std::move(accept_watch)) {}
   ~Server() override { Shutdown(); }
 
   bool Listen(const Address& address) {
@@ -83,16 +123,21 @@ class Server : public GrpcServer, public v1::Collector::CallbackService {
 
  private:
   Bidi* Attach(grpc::CallbackServerContext*) override { return new Reactor(accept_); }
+  Writer* Watch(grpc::CallbackServerContext*, const v1::WatchRequest*) override {
+    return new WatchReactor(accept_watch_);
+  }
 
   const Accept accept_;
+  const AcceptWatch accept_watch_;
   int port_ = 0;
   std::unique_ptr<grpc::Server> server_;
 };
 
 }  // namespace
 
-std::unique_ptr<GrpcServer> GrpcServer::Listen(const Address& address, Accept accept) {
-  auto server = std::make_unique<Server>(std::move(accept));
+std::unique_ptr<GrpcServer> GrpcServer::Listen(const Address& address, Accept accept,
+                                               AcceptWatch accept_watch) {
+  auto server = std::make_unique<Server>(std::move(accept), std::move(accept_watch));
   if (!server->Listen(address)) return nullptr;
   return server;
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// gRPC's side of the collector: listens, and turns each call into an AgentStream with a Session.
+// gRPC's side of the collector: listens, and turns each call into an AgentStream with a Session, or
+// a WatchStream with a WatchSession.
 //
 // The only files of the collector that include gRPC, and they decide nothing. (They are also built
 // without ThreadSanitizer, which cannot see how gRPC's own library synchronises what its headers
@@ -12,6 +13,7 @@
 
 #include "collector/agent_stream.h"
 #include "collector/session.h"
+#include "collector/watchers.h"
 #include "proto/address.h"
 
 namespace ringside {
@@ -22,8 +24,12 @@ class GrpcServer {
   // session's OnDone has returned.
   using Accept = std::function<std::shared_ptr<Session>(AgentStream* stream)>;
 
+  // Likewise for somebody who watches.
+  using AcceptWatch = std::function<std::shared_ptr<WatchSession>(WatchStream* stream)>;
+
   // Null if the address is taken or is not this machine's.
-  static std::unique_ptr<GrpcServer> Listen(const Address& address, Accept accept);
+  static std::unique_ptr<GrpcServer> Listen(const Address& address, Accept accept,
+                                            AcceptWatch accept_watch);
   virtual ~GrpcServer() = default;
   virtual int port() const = 0;
   // Ends calls that sessions have not finished within two seconds; returns when all are over.

@@ -33,11 +33,12 @@ std::string Text(const absl::Status& status) {
 }  // namespace
 
 Ingest::Ingest(std::unique_ptr<IncidentWriter> writer, std::map<StreamKey, uint64_t> earlier,
-               Clock clock, Log log)
+               Clock clock, Log log, IngestListener* listener)
     : writer_(std::move(writer)),
       earlier_(std::move(earlier)),
       clock_(std::move(clock)),
       log_(std::move(log)),
+      listener_(listener),
       thread_([this] { Run(); }) {}
 
 Ingest::~Ingest() { Stop().IgnoreError(); }
@@ -54,6 +55,13 @@ bool Ingest::Offer(IngestItem item) {
   return room;
 }
 
+bool Ingest::Offer(EvaluationChange change) {
+  MutexLock lock(mutex_);
+  if (stopping_ || changes_.size() >= kChangesPendingMax) return false;
+  changes_.push_back(std::move(change));
+  return true;
+}
+
 absl::Status Ingest::Stop() {
   {
     MutexLock lock(mutex_);
@@ -67,6 +75,7 @@ absl::Status Ingest::Stop() {
 void Ingest::Run() {
   bool stopping = false;
   while (!stopping || !work_.empty()) {
+    std::vector<EvaluationChange> changes;
     {
       MutexLock lock(mutex_);
       Wait();
@@ -75,7 +84,9 @@ void Ingest::Run() {
         work_.push_back(std::move(queue_.front()));
         queue_.pop_front();
       }
+      if (!failing_) changes.swap(changes_);  // else they wait here, where they are bounded
     }
+    AppendChanges(std::move(changes));
     while (!work_.empty() && Handle(work_.front())) {
       const size_t bytes = ApproximateBytes(work_.front().record.record);
       work_.pop_front();
@@ -114,6 +125,7 @@ bool Ingest::Handle(IngestItem& item) {
   if (stream == streams_.end() || stream->second.peer != item.peer) return true;  // superseded
   absl::Status status;
   if (!Append(item, status)) return false;
+  if (status.ok() && listener_ != nullptr) listener_->OnRecord(item.key, item.record);
   if (std::holds_alternative<Bye>(item.record.record)) stream->second.said_bye = true;
   if (!status.ok()) {
     item.peer->OnRefused(Text(status));
@@ -134,6 +146,7 @@ bool Ingest::HandleHello(IngestItem& item) {
     item.peer->OnRefused(Text(status));
     return true;
   }
+  if (listener_ != nullptr) listener_->OnRecord(item.key, item.record);
   Stream& stream = streams_[item.key];
   if (stream.peer != nullptr && stream.peer != item.peer) {
     stream.peer->OnRefused("a newer connection of the same agent took its place");
@@ -152,6 +165,7 @@ void Ingest::HandleEnd(const IngestItem& item) {
   const auto stream = streams_.find(item.key);
   if (stream == streams_.end() || stream->second.peer != item.peer) return;
   ended_.back().second = item.key;
+  if (listener_ != nullptr) listener_->OnEnd(item.key);
   bool stopping = false;
   {
     MutexLock lock(mutex_);
@@ -180,6 +194,21 @@ bool Ingest::Append(const IngestItem& item, absl::Status& status) {
   if (failing_) return false;
   status = writer_->Append(item.key, item.record);
   return true;
+}
+
+void Ingest::AppendChanges(std::vector<EvaluationChange> changes) {
+  for (EvaluationChange& change : changes) {
+    absl::Status status = writer_->Append(change);
+    if (absl::IsResourceExhausted(status)) {
+      Commit();
+      status = writer_->Append(std::move(change));
+    }
+    if (status.ok() || changes_full_) continue;
+    changes_full_ = absl::IsOutOfRange(status);
+    log_(Text(status));
+    const int64_t now_ns = clock_().real_ns;
+    writer_->Append(RecorderGap{now_ns, now_ns, Text(status)}).IgnoreError();
+  }
 }
 
 void Ingest::Commit() {

@@ -49,6 +49,14 @@ class IngestPeer {
   virtual void OnEnded() = 0;
 };
 
+// Hears what the store has taken. Called from the writer thread, which it must not hold up.
+class IngestListener {
+ public:
+  virtual ~IngestListener() = default;
+  virtual void OnRecord(const StreamKey& key, const NumberedRecord& record) = 0;
+  virtual void OnEnd(const StreamKey& key) = 0;
+};
+
 struct IngestItem {
   enum class Kind { kRecord, kEnd };
   Kind kind = Kind::kRecord;
@@ -65,14 +73,17 @@ class Ingest {
   using Clock = std::function<ClockReading()>;
   using Log = std::function<void(const std::string& line)>;
 
-  // `earlier`: newest number of each stream in the store's older files.
+  // `earlier`: newest number of each stream in the store's older files. `listener` may be null.
   Ingest(std::unique_ptr<IncidentWriter> writer, std::map<StreamKey, uint64_t> earlier, Clock clock,
-         Log log);
+         Log log, IngestListener* listener = nullptr);
   ~Ingest();
 
   // Takes the item, also where there is no room. False: stop reading until OnRoom, which does not
   // come any more after Stop.
   bool Offer(IngestItem item);
+  // To be stored with the next commit. False: too many wait for a disk that is full, or it has
+  // stopped; not taken.
+  bool Offer(EvaluationChange change);
   // Writes what was offered before, acknowledges it, closes the file. Agents that end from now on
   // are not lost. Idempotent.
   absl::Status Stop();
@@ -94,6 +105,7 @@ class Ingest {
   bool HandleHello(IngestItem& item);
   void HandleEnd(const IngestItem& item);
   bool Append(const IngestItem& item, absl::Status& status);
+  void AppendChanges(std::vector<EvaluationChange> changes);
   void Commit();
   void GiveRoom();
   void Acknowledge();
@@ -102,6 +114,7 @@ class Ingest {
   const std::map<StreamKey, uint64_t> earlier_;
   const Clock clock_;
   const Log log_;
+  IngestListener* const listener_;
 
   // Of the writer thread:
   std::map<StreamKey, Stream> streams_;
@@ -110,12 +123,14 @@ class Ingest {
   std::vector<std::pair<std::shared_ptr<IngestPeer>, std::optional<StreamKey>>> ended_;
   bool commit_now_ = false;
   bool failing_ = false;
+  bool changes_full_ = false;  // the file takes no more of them
   int64_t last_commit_mono_ns_ = 0;
 
   Mutex mutex_;
   CondVar changed_;
   std::deque<IngestItem> queue_ ABSL_GUARDED_BY(mutex_);
   size_t bytes_ ABSL_GUARDED_BY(mutex_) = 0;  // of the queue and of what the writer has taken
+  std::vector<EvaluationChange> changes_ ABSL_GUARDED_BY(mutex_);
   std::vector<std::shared_ptr<IngestPeer>> waiting_ ABSL_GUARDED_BY(mutex_);
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
   absl::Status result_;  // of the last commit and of closing; read after the thread has ended

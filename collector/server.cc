@@ -15,11 +15,13 @@
 #include <thread>
 #include <utility>
 
+#include "collector/evaluator.h"
 #include "collector/grpc_server.h"
 #include "collector/ingest.h"
 #include "collector/session.h"
 #include "collector/store/incident_reader.h"
 #include "collector/store/incident_writer.h"
+#include "collector/watchers.h"
 #include "proto/address.h"
 #include "proto/sync.h"
 
@@ -62,7 +64,16 @@ absl::StatusOr<std::unique_ptr<IncidentWriter>> NewIncident(const std::string& s
 
 class CollectorServer::Impl {
  public:
-  explicit Impl(const CollectorOptions& options) : options_(options) {
+  explicit Impl(const CollectorOptions& options)
+      : options_(options),
+        watchers_(options.name),
+        evaluator_(EvaluatorOptions{
+            .recorder = options.name,
+            .clock = options.clock,
+            .log = options.log,
+            .report = [this](const std::vector<Change>& changes, const VerdictTracker& tracker) {
+              Report(changes, tracker);
+            }}) {
     context_.clock = options.clock;
     context_.log = options.log;
     context_.name = options.name;
@@ -104,11 +115,14 @@ class CollectorServer::Impl {
     return sessions;
   }
   void Pace();
+  void Report(const std::vector<Change>& changes, const VerdictTracker& tracker);
 
   const CollectorOptions options_;
   SessionContext context_;
   std::string address_;
   std::string file_;
+  Watchers watchers_;
+  Evaluator evaluator_;  // hears of records from ingest_, and stores through it
   std::unique_ptr<Ingest> ingest_;
   std::unique_ptr<GrpcServer> server_;
   std::thread pacer_;
@@ -133,13 +147,16 @@ absl::Status CollectorServer::Impl::OpenStore() {
   if (!writer.ok()) return writer.status();
   file_ = (*writer)->path();
   ingest_ = std::make_unique<Ingest>(*std::move(writer), std::move(earlier), options_.clock,
-                                     options_.log);
+                                     options_.log, &evaluator_);
   context_.ingest = ingest_.get();
+  evaluator_.Start();
   return absl::OkStatus();
 }
 
 absl::Status CollectorServer::Impl::Listen(const Address& address) {
-  server_ = GrpcServer::Listen(address, [this](AgentStream* stream) { return Accept(stream); });
+  server_ = GrpcServer::Listen(
+      address, [this](AgentStream* stream) { return Accept(stream); },
+      [this](WatchStream* stream) { return watchers_.Accept(stream); });
   if (server_ == nullptr) {
     return absl::UnavailableError(
         fmt::format("cannot listen on {}: it is taken, or not this machine's", options_.listen));
@@ -161,7 +178,20 @@ void CollectorServer::Impl::Pace() {
     }
     const int64_t mono_ns = options_.clock().mono_ns;
     for (const std::shared_ptr<Session>& session : Sessions()) session->Tick(mono_ns);
+    watchers_.Tick(mono_ns);
   }
+}
+
+void CollectorServer::Impl::Report(const std::vector<Change>& changes,
+                                   const VerdictTracker& tracker) {
+  std::vector<EvaluationChange> news;
+  size_t lost = 0;
+  for (const Change& change : changes) {
+    if (!ingest_->Offer(change.what)) ++lost;
+    if (change.news) news.push_back(change.what);
+  }
+  if (lost > 0) options_.log(fmt::format("{} changes of verdicts could not be stored", lost));
+  watchers_.Publish(news, tracker.Present());
 }
 
 absl::Status CollectorServer::Impl::Stop() {
@@ -171,6 +201,8 @@ absl::Status CollectorServer::Impl::Stop() {
     changed_.NotifyAll();
   }
   if (pacer_.joinable()) pacer_.join();
+  evaluator_.Stop();
+  watchers_.Close();
   // First what was received is written and acknowledged, then the streams end.
   if (ingest_ != nullptr) stopped_ = ingest_->Stop();
   for (const std::shared_ptr<Session>& session : Sessions()) session->Close();

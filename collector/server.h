@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The collector: listens for agents and keeps what they say in an incident file.
 //
-// Made by main and by tests, in one thread. Threads of its own: gRPC's, the writer (ingest.h), and
-// a pacer that looks after clock probes and silent agents.
+// Made by main and by tests, in one thread. Threads of its own: gRPC's, the writer (ingest.h), the
+// evaluator (evaluator.h), and a pacer that looks after clock probes, silent agents and watchers.
 #ifndef RINGSIDE_COLLECTOR_SERVER_H_
 #define RINGSIDE_COLLECTOR_SERVER_H_
 
