@@ -2,8 +2,8 @@
 // From what each evaluation says to what is news: which verdicts and findings came, changed and
 // went.
 //
-// The window slides, agents' records arrive when they do, and at either edge of it an evaluation may
-// see half of something. Hence:
+// The window slides, agents' records arrive when they do, and at either edge of it an evaluation
+// may see half of something. Hence:
 //   * What is said is believed when the next evaluation, of newer data, says it too. All that is
 //     real is in the window for a minute, so nothing is missed, and a second or two are lost.
 //   * A violation or finding has ended when every evaluation for as long as the window is has said

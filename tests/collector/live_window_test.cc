@@ -19,8 +19,8 @@ constexpr HookId kHook{1};
 
 ClockReading Now(int64_t seconds) { return ClockAt(seconds * kSecond_ns); }
 
-// An agent with a busy queue and one that counts once a hundred seconds: a snapshot a second, a full
-// one every ten, as agents do.
+// An agent with a busy queue and one that counts once a hundred seconds: a snapshot a second, a
+// full one every ten, as agents do.
 class Agent {
  public:
   explicit Agent(LiveWindow& window) : window_(window) {
