@@ -100,7 +100,8 @@ bool Settled(const Counts& counts, Count total, std::initializer_list<Count> out
 // A snapshot during which nothing of the queue moved.
 struct Quiet {
   uint64_t pos = 0;
-  uint32_t epoch = 0;  // host only
+  uint32_t epoch = 0;    // host only
+  bool settled = false;  // the snapshot before it was quiet, too, and said the same
   Counts counts;
 };
 
@@ -156,7 +157,11 @@ std::map<uint64_t, Quiet> QuietSnapshots(const LocalQueue& queue,
   for (size_t i = 0; i < snapshots.size(); ++i) {
     const AxisTime time = queue.node->axis.At(snapshots[i].begin.mono_ns);
     if (time.lo_ns < from_ns || time.hi_ns > to_ns) continue;
-    if (auto quiet = QuietAt(queue, wanted, i)) quiets[quiet->pos] = *std::move(quiet);
+    auto quiet = QuietAt(queue, wanted, i);
+    if (!quiet) continue;
+    const auto before = quiets.find(quiet->pos);
+    quiet->settled = before != quiets.end() && before->second.counts == quiet->counts;
+    quiets[quiet->pos] = *std::move(quiet);
   }
   return quiets;
 }
@@ -172,6 +177,7 @@ void FindQuiet(const QueuePair& pair, int64_t from_ns, int64_t to_ns,
     if (partner == host.end()) continue;
     const uint64_t at = partner->first + 1;  // everything up to and with this index
     CommonCut cut{.pos = at, .epoch = partner->second.epoch, .counts = {}};
+    cut.settled = quiet.settled && partner->second.settled;
     cut.counts = partner->second.counts;
     cut.counts.insert(quiet.counts.begin(), quiet.counts.end());
     cuts->emplace(at, std::move(cut));

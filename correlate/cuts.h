@@ -23,6 +23,8 @@ namespace ringside {
 struct CommonCut {
   uint64_t pos = 0;  // on the host's axis of positions
   bool mark = false;
+  // A quiet cut at which both sides stood for a whole interval, counts unchanged: nothing pending.
+  bool settled = false;
   uint32_t epoch = 0;   // of the route's message
   int64_t time_ns = 0;  // axis, about: when the host was there
   // Cumulative counts of both sides below `pos`, by count and hook. Hooks of host and guest do not

@@ -54,11 +54,12 @@ std::optional<Candidate> Compare(const LocalQueue& host, const LocalQueue& guest
     if (vm_uuid != smbios) return std::nullopt;
     evidence.push_back("VM: SMBIOS UUID " + smbios + " is the VMM's -uuid");
   }
-  if (host.info.ring_address == 0 || host.info.ring_address != guest.info.ring_address) {
-    return std::nullopt;  // in this version the address is the key every pair must have
+  const bool addressed = host.info.ring_address != 0 && guest.info.ring_address != 0;
+  if (addressed && host.info.ring_address != guest.info.ring_address) return std::nullopt;
+  if (addressed) {
+    candidate.keys = 1;
+    evidence.push_back(Format("used ring at guest address 0x%" PRIx64, host.info.ring_address));
   }
-  candidate.keys = 1;
-  evidence.push_back(Format("used ring at guest address 0x%" PRIx64, host.info.ring_address));
   for (const MsiMessage& message : guest.messages) {
     if (std::find(host.messages.begin(), host.messages.end(), message) == host.messages.end()) {
       continue;
@@ -68,7 +69,9 @@ std::optional<Candidate> Compare(const LocalQueue& host, const LocalQueue& guest
         Format("MSI message (0x%" PRIx64 ", 0x%" PRIx64 ")", message.address, message.data));
     break;
   }
-  if (!guest.messages.empty() && !host.messages.empty() && candidate.keys == 1) {
+  // Where an address is missing (packed rings, other VMMs), the message within the VM must do.
+  if (!addressed && (candidate.keys == 0 || evidence.size() < 2)) return std::nullopt;
+  if (addressed && !guest.messages.empty() && !host.messages.empty() && candidate.keys == 1) {
     evidence.push_back("against: no MSI message in common");
     candidate.keys = 0;
   }

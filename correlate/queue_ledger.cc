@@ -176,9 +176,9 @@ void Maker::DescribeCut() {
   cut.from_quiet = true;
   for (const Piece& piece : pieces_) {
     cut.pieces.push_back({piece.first->pos, piece.last->pos});
-    cut.from_quiet = cut.from_quiet && !piece.first->mark;
-    if (!piece.first->mark) ++cut.pending_first;
-    if (!piece.last->mark) ++cut.pending_last;
+    cut.from_quiet = cut.from_quiet && piece.first->settled;
+    if (!piece.first->mark && !piece.first->settled) ++cut.pending_first;
+    if (!piece.last->mark && !piece.last->settled) ++cut.pending_last;
   }
 }
 

@@ -32,7 +32,7 @@ bool Runs(const Side& host, const SnapshotRange& part) {
   return true;
 }
 
-// More than one in `one_in` of `whole`, over at least three steps: a stop of the VM that no snapshot
+// More than one in `one_in` of `whole`, for at least three steps: a stop of the VM that no snapshot
 // saw, or a change of affinity, is over within two.
 std::optional<SnapshotRange> MoreThanOneIn(int one_in, const Side& side, Count part_count,
                                            Count whole_count) {

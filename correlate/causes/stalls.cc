@@ -26,7 +26,7 @@ bool NoSignalAtAll(const QueueEvidence& evidence) {
   return signalled && signalled->hi == 0 && batches && batches->lo > 0;
 }
 
-// Snapshots at which the guest waited for a signal that its used_event asked for; one alone may have
+// Snapshots at which the guest waited for a signal that its used_event asks for; one alone may have
 // been taken while the signal was on its way.
 std::vector<size_t> OwedAt(const Side& guest) {
   std::vector<size_t> owed;

@@ -149,7 +149,10 @@ Judgement Judge(const RunSpec& spec) {
     JudgeVerdicts(queue, &judgement);
   }
   for (const Finding& finding : analysis.findings) {
-    const NamedCause cause{std::string(CauseId(finding.cause)), finding.queue};
+    // A VM has two names, too.
+    const bool of_vm = finding.cause == Cause::kLateVcpu;
+    const NamedCause cause{std::string(CauseId(finding.cause)),
+                           of_vm ? finding.host_queue : finding.queue};
     judgement.findings.push_back(cause);
     if (finding.root) judgement.roots.push_back(cause);
     judgement.missing.insert(judgement.missing.end(), finding.missing.begin(),

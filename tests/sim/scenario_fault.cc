@@ -54,6 +54,8 @@ void Blame(const Fault& fault, Site site, RunSpec* spec) {
   std::string queue = QueueName(*spec, site);
   if (cause == "late-vcpu") queue = "host1/kvm-" + std::to_string(4100 + site.vm) + "/*";
   if (cause == "softirq-squeeze") queue = spec->vms[site.vm].name + "/*";
+  // What the VMM forgets, it forgets for every queue that had something pending.
+  if (cause == "lost-across-pause") queue = queue.substr(0, queue.rfind('/')) + "/*";
   AddRoot(fault.cause, queue, spec);
 }
 
