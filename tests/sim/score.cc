@@ -92,7 +92,7 @@ std::string Ids(const std::vector<NamedCause>& causes) {
 void Add(const Outcome& outcome, Score* score) {
   const Judgement& j = outcome.judgement;
   if (!j.failure.empty()) ++score->failures;
-  score->misses += j.misses.size();
+  (outcome.family == Family::kHealthy ? score->misses : score->misses_faulty) += j.misses.size();
   score->cells += j.cells;
   ++score->confusion[{Ids(outcome.truth), Ids(j.roots)}];
   const bool good = !outcome.bad();
@@ -132,10 +132,10 @@ bool Passed(const Score& score) {
 
 bool Outcome::bad() const {
   const Judgement& j = judgement;
-  if (!j.failure.empty() || !j.misses.empty()) return true;
+  if (!j.failure.empty()) return true;
   switch (family) {
     case Family::kHealthy:
-      return !j.violated.empty() ||
+      return !j.misses.empty() || !j.violated.empty() ||
              std::any_of(j.findings.begin(), j.findings.end(),
                          [](const NamedCause& cause) { return cause.id != "data-loss"; });
     case Family::kPower: return j.violated.empty();

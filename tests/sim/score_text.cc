@@ -56,6 +56,17 @@ void FailureText(const Outcome& outcome, bool all, std::string* text) {
   }
 }
 
+// Intervals of faulty runs rest on what the fault breaks; none of them is a bar.
+void FaultyMissesText(const Score& score, std::string* text) {
+  size_t shown = 0;
+  for (const Outcome& outcome : score.outcomes) {
+    const Judgement& j = outcome.judgement;
+    if (outcome.family == Family::kHealthy || j.misses.empty() || shown == kFailuresShown) continue;
+    if (shown++ == 0) *text += "intervals without the truth in faulty runs\n";
+    *text += fmt::format("  seed {} {}: {}\n", j.seed, j.scenario, MissText(j.misses.front()));
+  }
+}
+
 void ConfusionText(const Score& score, std::string* text) {
   *text += "roots: truth -> found\n";
   for (const auto& [pair, count] : score.confusion) {
@@ -101,10 +112,11 @@ std::string Figures(const Score& score) {
                                         static_cast<double>(score.full_verdicts);
   return fmt::format(
       "{}: runs {} healthy {} violated {} findings {} intervals-missed {}/{} inconclusive {:.2f}% "
-      "single {} pairs {} withheld {} power {}",
+      "single {} pairs {} withheld {} power {} intervals-missed-faulty {}",
       score.passed ? "passed" : "FAILED", score.outcomes.size(), Percent(score.healthy),
       score.violated_cells, score.findings, score.misses, score.cells, inconclusive,
-      Percent(score.single), Percent(score.pair), Percent(score.withheld), Percent(score.power));
+      Percent(score.single), Percent(score.pair), Percent(score.withheld), Percent(score.power),
+      score.misses_faulty);
 }
 
 nlohmann::json PartJson(const Score::Part& part) {
@@ -125,6 +137,7 @@ std::string ScoreText(const ScoreOptions& options, const Score& score) {
     FailureText(outcome, options.verbose, &text);
   }
   if (bad > shown) text += fmt::format("  and {} more (--verbose)\n", bad - shown);
+  FaultyMissesText(score, &text);
   ConfusionText(score, &text);
   WidthsText(score, &text);
   if (score.full_inconclusive > 0) {
@@ -151,6 +164,7 @@ std::string ScoreJson(const ScoreOptions& options, const Score& score) {
                          {"violated", score.violated_cells},
                          {"findings", score.findings},
                          {"misses", score.misses},
+                         {"misses_faulty", score.misses_faulty},
                          {"cells", score.cells},
                          {"verdicts", score.full_verdicts},
                          {"inconclusive", score.full_inconclusive},
