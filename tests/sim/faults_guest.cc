@@ -43,6 +43,18 @@ void DisabledByPolling(Random& random, const Site& site, RunSpec* spec) {
   spec->duration_ns = 8 * kSecNs;
 }
 
+// Interrupts enough for the rule's window, a good part of them with work: the limit is far, and the
+// kernel leaves the interrupt alone.
+void BusyPollHard(Random& random, const Site& site, RunSpec* spec) {
+  VmAt(site, spec).kernel = GuestKernel::k510;
+  VmAt(site, spec).event_idx = true;
+  Flow& flow = FlowAt(site, spec);
+  const int other = flow.poller.vcpu;
+  flow = PollerFlow(random.Real(19'000, 24'000), 2 * kMsNs, random.Between(8, 14) * kUsNs);
+  flow.poller.vcpu = other;
+  spec->duration_ns = 7 * kSecNs;
+}
+
 // The same on its way: 50 to 90% of the limit at the end, every interrupt of it without work.
 void StormRisk(Random& random, const Site& site, RunSpec* spec) {
   DedicatedPoller(site, random.Real(18'000, 24'000), GuestKernel::k510, spec);
@@ -106,6 +118,8 @@ constexpr Fault kGuestFaults[] = {
      "busy-poll-spurious", false, true, "guest", BusyPollSpurious},
     {"irq-disabled-by-polling", "busy polling alone drives the kernel's rule over its limit",
      "busy-poll-spurious", false, true, "guest", DisabledByPolling},
+    {"busy-poll-hard", "the same over more than a window of the kernel's rule",
+     "busy-poll-spurious", false, true, "guest", BusyPollHard},
     {"irq-storm-risk", "busy polling on its way to the limit", "busy-poll-spurious", false, true,
      "guest", StormRisk},
     {"irq-disabled", "the interrupt was switched off before the recording", "irq-disabled", false,

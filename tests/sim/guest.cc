@@ -51,6 +51,7 @@ void Guest::AddPair(size_t pair, uint64_t seed) {
     vq->want_kick = !is_rx;
     routes_.push_back(std::make_unique<Route>(this, vq.get(), seed));
     vq->route = routes_.back().get();
+    vq->route->blind = spec_.posted;
     vq->irq = AddLine(vq.get(), pair_spec.irq_vcpu);
     queues_.push_back(vq.get());
     (is_rx ? rx_ : tx_).push_back(std::move(vq));
@@ -93,7 +94,7 @@ void Guest::Place(IrqLine* line, int vcpu) {
 IrqLine* Guest::Taken(Vcpu* on, int vector) {
   const size_t cpu = static_cast<size_t>(on->id());
   Route* const route = last_route_[cpu][static_cast<size_t>(vector)];
-  if (route != nullptr) {
+  if (route != nullptr && !spec_.posted) {
     Vq* const vq = route->vq();
     const int times = mutation_ == Mutation::kTakenTwice && random_.Chance(0.05) ? 2 : 1;
     vq->truth.Add(Count::kKvmTaken);
@@ -130,6 +131,7 @@ bool Guest::FlowEntry(IrqLine* line) {
 void Guest::EnterHandler(IrqLine* line) {
   Vq* const vq = line->vq;
   line->seen_pos = vq->used;
+  line->entered_by = vq->guest_hooks;
   vq->truth.Add(Count::kGuestIrq);
   vq->truth.Log(loop_->now(), line->seen_pos, Bit(Count::kGuestIrq));
   if (vq->guest_hooks != nullptr) vq->guest_hooks->IrqEntry();
@@ -143,8 +145,11 @@ bool Guest::HandlerDone(IrqLine* line, Vcpu* on) {
     vq->napi->Schedule(on);
   }
   const Count outcome = handled ? Count::kGuestHandled : Count::kGuestNone;
-  vq->truth.Add(outcome);
-  vq->truth.Log(loop_->now(), line->seen_pos, Bit(outcome));
+  // An outcome belongs to its entry: agents that came in between know of neither.
+  if (line->entered_by == vq->guest_hooks) {
+    vq->truth.Add(outcome);
+    vq->truth.Log(loop_->now(), line->seen_pos, Bit(outcome));
+  }
   if (vq->guest_hooks != nullptr && !(mutation_ == Mutation::kNoneUncounted && !handled)) {
     vq->guest_hooks->IrqExit(handled);
   }

@@ -43,7 +43,8 @@ class IrqLine {
   bool pending = false;   // IRQS_PENDING
   bool in_progress = false;
   bool route_follows = true;
-  uint64_t seen_pos = 0;  // used index at the entry under way
+  const GuestHooks* entered_by = nullptr;  // who saw the entry under way
+  uint64_t seen_pos = 0;                   // used index at the entry under way
   SpuriousRule rule;
   uint64_t kstat = 0;
 };

@@ -34,6 +34,7 @@ struct Delays {
   int64_t window_ns = 700;       // end of one interrupt to the next that waited
   int64_t slice_ns = 3 * kMsNs;  // between preemptions on a contended host CPU
   int64_t wait_ns = 0;           // mean wait of a contended vCPU for its CPU; 0: never
+  bool wake_waits = true;        // also when it wakes up, not only when it was preempted
   // guest
   int64_t irq_entry_ns = 500;
   int64_t handler_ns = 350;
@@ -64,8 +65,7 @@ struct Delays {
   X(kNoneUncounted, "none-uncounted", "handlers that find nothing are not counted as entered") \
   X(kLimitHalf, "limit-half", "the spurious rule disables over 49,900 of 100,000")             \
   X(kTakenTwice, "taken-twice", "reinjected repeats are counted as taken")                     \
-  X(kSlowTwice, "slow-twice", "queueing work that is queued already runs it twice")            \
-  X(kPositionEarly, "position-early", "interrupts see the index before the publication")
+  X(kSlowTwice, "slow-twice", "work of the slow path that was queued once runs twice")
 
 enum class Mutation : uint16_t {
 #define X(id, name, text) id,
@@ -115,7 +115,8 @@ struct VmSpec {
   int vcpus = 2;
   uint32_t ring = 256;
   uint32_t tap_ring = 1000;
-  bool agent = true;  // in the guest
+  bool agent = true;    // in the guest
+  bool posted = false;  // APICv: the pending bit cannot be read, nothing is taken by injection
   std::vector<PairSpec> pairs;
   Delays delays;
   int softirq_budget = 300;

@@ -99,8 +99,9 @@ void Route::Finish() {
   Count(ringside::Count::kKvmSlowpath, &mask);
   vq_->truth.Log(guest_->loop()->now(), pos_, mask);
   if (vq_->host_hooks != nullptr) vq_->host_hooks->InatomicExit(kWouldBlock);
-  if (queued_ && guest_->mutation() != Mutation::kSlowTwice) return;  // one run for both
+  if (queued_) return;  // one run for both
   queued_ = true;
+  if (guest_->mutation() == Mutation::kSlowTwice) guest_->loop()->After(10'000, this, kWork);
   guest_->loop()->After(random_.About(guest_->spec().delays.kworker_ns), this, kWork);
 }
 
@@ -124,6 +125,17 @@ void Route::SwapBack() {
   if (guest_->mutation() != Mutation::kMaskedLost) Write("process=qemu-system-x86 (4100)", true);
 }
 
+// Comes again once the first is delivered, and not between the reading of the pending bit and its
+// setting: nobody could see that merge.
+void Route::Again(int vcpu, int vector) {
+  if (!locked_ && !guest_->vcpu(vcpu)->Pending(vector)) {
+    guest_->vcpu(vcpu)->SetPending(vector);
+    return;
+  }
+  const uint64_t arg = static_cast<uint64_t>(vcpu) << 8 | static_cast<uint64_t>(vector);
+  guest_->loop()->After(random_.About(kDuplicateNs), this, kDuplicate, arg);
+}
+
 void Route::On(uint32_t what, uint64_t arg) {
   switch (what) {
     case kExternalEnd: Finish(); return;
@@ -133,14 +145,7 @@ void Route::On(uint32_t what, uint64_t arg) {
       guest_->loop()->After(guest_->spec().delays.race_ns, this, kWorkSet);
       return;
     case kWorkSet: SetBit(true); return;
-    case kDuplicate:
-      // Not between the reading of the pending bit and its setting: nobody could see that merge.
-      if (locked_) {
-        guest_->loop()->After(guest_->spec().delays.race_ns, this, kDuplicate, arg);
-      } else {
-        guest_->vcpu(static_cast<int>(arg >> 8))->SetPending(static_cast<int>(arg & 0xff));
-      }
-      return;
+    case kDuplicate: Again(static_cast<int>(arg >> 8), static_cast<int>(arg & 0xff)); return;
     case kWriteAgain: Write("process=injector (4242)", false); return;
     case kVmmWriteAgain: Write("process=qemu-system-x86 (4100)", true); return;
   }

@@ -47,6 +47,7 @@ class Route : public Actor {
   void Wake(bool own);
   void Inject(bool from_work);
   void SetBit(bool from_work);
+  void Again(int vcpu, int vector);
   void Count(Count count, uint64_t* mask);
 
   Guest* guest_;

@@ -137,7 +137,7 @@ void Power(Random& random, Act act, RunSpec* spec) {
 void PowerLost(Random& random, RunSpec* spec) { Power(random, Act::kLose, spec); }
 void PowerTwice(Random& random, RunSpec* spec) { Power(random, Act::kDuplicate, spec); }
 
-constexpr size_t kFaults = 22;
+constexpr size_t kFaults = 23;
 
 }  // namespace
 

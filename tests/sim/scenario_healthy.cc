@@ -96,6 +96,79 @@ void Affinity(Random& random, RunSpec* spec) {
   }
 }
 
+// Handlers are long and vCPUs wait at times, while the interrupt moves to and fro: some arrive at
+// the new vCPU while the old one has not ended its handler (IRQS_PENDING).
+void Wandering(Random& random, RunSpec* spec) {
+  One(random, SteadyFlow(random.Real(4000, 9000)), spec);
+  Delays& delays = spec->vms[0].delays;
+  delays.handler_ns = 30 * kUsNs;
+  delays.slice_ns = 2 * kMsNs;
+  delays.wait_ns = 100 * kUsNs;
+  delays.wake_waits = false;
+  for (int64_t at = 50; at < 1900; at += random.Between(1, 4)) {
+    spec->events.push_back({.act = Act::kAffinity,
+                            .at_ns = at * kMsNs,
+                            .x = static_cast<double>(random.Between(0, 3))});
+  }
+}
+
+// Where hooks on functions are kprobes, or posted interrupts hide the pending bit.
+void Kprobes(Random& random, RunSpec* spec) {
+  AddVm(random, {RandomFlow(random)}, spec);
+  AgentOptions host{.name = "host1", .machine = "machine-host1", .kprobes = true};
+  host.hit_loss = random.Chance(0.5) ? random.Real(0.001, 0.05) : 0;
+  host.stop_ns = spec->duration_ns - 20 * kMsNs;
+  spec->host_agents.push_back(host);
+  spec->lossy = true;
+}
+
+void Posted(Random& random, RunSpec* spec) {
+  AddVm(random, {RandomFlow(random), SteadyFlow(10'000)}, spec);
+  spec->vms[0].posted = true;
+  spec->lossy = true;
+}
+
+void SilentFentry(Random& random, RunSpec* spec) {
+  AddVm(random, {RandomFlow(random)}, spec);
+  AgentOptions host{.name = "host1", .machine = "machine-host1", .woken_fentry_silent = true};
+  host.stop_ns = spec->duration_ns - 20 * kMsNs;
+  spec->host_agents.push_back(host);
+}
+
+void Packed(Random& random, RunSpec* spec) {
+  AddVm(random, {RandomFlow(random)}, spec);
+  AgentOptions host{.name = "host1", .machine = "machine-host1", .positions = false};
+  host.stop_ns = spec->duration_ns - 20 * kMsNs;
+  AgentOptions guest{.name = "vm1", .machine = "machine-vm1", .positions = false};
+  guest.stop_ns = spec->duration_ns - 15 * kMsNs;
+  spec->host_agents.push_back(host);
+  spec->guest_agents.push_back(guest);
+  spec->vms[0].agent = false;
+  spec->lossy = true;
+}
+
+// One side alone.
+void HostOnly(Random& random, RunSpec* spec) {
+  AddVm(random, {RandomFlow(random), RandomFlow(random)}, spec);
+  spec->vms[0].agent = false;
+  spec->lossy = true;
+}
+
+// The host's agent is killed and comes back.
+void Restarted(Random& random, RunSpec* spec) {
+  AddVm(random, {RandomFlow(random)}, spec);
+  AgentOptions first{.name = "host1", .machine = "machine-host1"};
+  first.bye = random.Chance(0.5);
+  first.stop_ns = random.Between(600, 1000) * kMsNs;
+  AgentOptions second = first;
+  second.instance = "instance-2";
+  second.bye = true;
+  second.start_ns = first.stop_ns + random.Between(20, 300) * kMsNs;
+  second.stop_ns = spec->duration_ns - 20 * kMsNs;
+  spec->host_agents = {first, second};
+  spec->lossy = true;
+}
+
 void Paused(Random& random, RunSpec* spec) {
   One(random, SteadyFlow(random.Real(100, 2000)), spec);
   spec->events.push_back({.act = Act::kPause,
@@ -156,6 +229,13 @@ const std::vector<Scenario>& HealthyScenarios() {
       {"napi-threads", Family::kHealthy, "polls in a NAPI thread", NapiThreads},
       {"merging", Family::kHealthy, "event_idx off: interrupts may merge", Merging},
       {"affinity", Family::kHealthy, "interrupts move between vCPUs under traffic", Affinity},
+      {"wandering", Family::kHealthy, "and they do so while their handlers run", Wandering},
+      {"kprobes", Family::kHealthy, "hooks whose misses nobody tells", Kprobes},
+      {"posted", Family::kHealthy, "posted interrupts: merging cannot be seen", Posted},
+      {"silent-fentry", Family::kHealthy, "a hook that attaches and never fires", SilentFentry},
+      {"packed", Family::kHealthy, "no positions: cut by time", Packed},
+      {"host-only", Family::kHealthy, "no agent in the guest", HostOnly},
+      {"restarted", Family::kHealthy, "the host's agent dies and comes back", Restarted},
       {"paused", Family::kHealthy, "the VM stands still for a while", Paused},
       {"lossy", Family::kHealthy, "an agent that loses records, marks, or its end", Lossy},
       {"merged-files", Family::kHealthy, "no exchange of clocks at all", NoExchanges},

@@ -131,6 +131,7 @@ bool Passed(const Score& score) {
 }  // namespace
 
 bool Outcome::bad() const {
+  constexpr uint64_t kPowerInterrupts = 200'000;
   const Judgement& j = judgement;
   if (!j.failure.empty()) return true;
   switch (family) {
@@ -138,7 +139,7 @@ bool Outcome::bad() const {
       return !j.misses.empty() || !j.violated.empty() ||
              std::any_of(j.findings.begin(), j.findings.end(),
                          [](const NamedCause& cause) { return cause.id != "data-loss"; });
-    case Family::kPower: return j.violated.empty();
+    case Family::kPower: return j.violated.empty() || j.interrupts < kPowerInterrupts;
     case Family::kFault:
     case Family::kPair: break;
   }

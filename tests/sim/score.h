@@ -47,8 +47,8 @@ struct Score {
   Part healthy, single, pair, withheld, power;
   uint64_t violated_cells = 0;  // in healthy runs
   uint64_t findings = 0;        // in healthy runs, data-loss apart
-  uint64_t misses = 0;         // cells without the truth, in healthy runs
-  uint64_t misses_faulty = 0;  // and in the others: no bar, but each deserves a look
+  uint64_t misses = 0;          // cells without the truth, in healthy runs
+  uint64_t misses_faulty = 0;   // and in the others: no bar, but each deserves a look
   uint64_t cells = 0;
   uint64_t full_verdicts = 0;
   uint64_t full_inconclusive = 0;

@@ -106,7 +106,8 @@ void Vcpu::Wake() {
 void Vcpu::ScheduleIn(int64_t extra) {
   SetState(State::kWaiting);
   state_since_ += extra;  // on its way, not waiting
-  const int64_t wait = d_->wait_ns > 0 ? random_.Exp(static_cast<double>(d_->wait_ns)) : 0;
+  const int64_t wait =
+      d_->wait_ns > 0 && d_->wake_waits ? random_.Exp(static_cast<double>(d_->wait_ns)) : 0;
   ++wake_;
   loop_->After(extra + wait, this, kArrive, wake_);
 }

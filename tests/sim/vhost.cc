@@ -136,7 +136,7 @@ void Worker::StepTx() {
 // vhost_add_used_and_signal_n: the index moves, is published, the guest's wish is read, and the
 // eventfd is signalled or not.
 void Worker::BeginBatch(Vq* vq, uint64_t n) {
-  batch_ = {.vq = vq, .n = n};
+  batch_ = {.vq = vq, .n = n, .entered_by = vq->host_hooks};
   (vq == rx_ ? rx_done_ : tx_done_) = 0;
   vq->truth.Add(Count::kVhostBatches);
   if (vq->host_hooks != nullptr) vq->host_hooks->VhostEntry(vq->route->wired);
@@ -184,8 +184,10 @@ void Worker::Decide() {
 void Worker::Leave() {
   Vq* const vq = batch_.vq;
   uint64_t mask = Bit(Count::kVhostBatches);
+  // A batch that began before the agent came is none of its.
+  const bool seen = batch_.entered_by == vq->host_hooks;
   const auto count = [&](Count which) {
-    vq->truth.Add(which);
+    if (seen) vq->truth.Add(which);
     mask |= Bit(which);
   };
   count(!vq->route->wired  ? Count::kVhostUnwired
@@ -194,7 +196,7 @@ void Worker::Leave() {
   if (batch_.signalled && !batch_.woken) count(Count::kVhostMasked);
   if (batch_.signalled && batch_.n == 0) count(Count::kVhostEmpty);
   vq->truth.Add(Count::kVhostUsed, batch_.n);
-  vq->truth.Log(loop_->now(), vq->host_used, mask);
+  if (seen) vq->truth.Log(loop_->now(), vq->host_used, mask);
   if (vq->host_hooks != nullptr) {
     const bool hide = guest_->mutation() == Mutation::kSignalUncounted && batch_.signalled &&
                       vq->truth.Get(Count::kVhostSignalled) % 50 == 0;
