@@ -123,10 +123,12 @@ void JudgeInjection(QueueLedger* ledger) {
   const auto rejected = Cell(*ledger, Count::kKvmRejected);
   if (!woken || !injected || !rejected) return;
   const Interval slow = Optional(*ledger, Count::kKvmSlowpath);
-  // Wake-ups on the slow path may share one injection: each is at most one short.
+  // Wake-ups on the slow path may share one injection: each is at most one short. None gives two;
+  // only the one work item that was under way at each edge may be one more.
   Claim claim{"irqfd.woken = kvm.injected + kvm.rejected", "merged work"};
-  claim.slack_high = slow.hi.value_or(INT64_MAX / 4) + (ledger->cut.by_position ? 0 : 1);
-  claim.slack_low = slow.hi.value_or(INT64_MAX / 4) + (ledger->cut.by_position ? 0 : 1);
+  const int64_t by_time = ledger->cut.by_position ? 0 : 1;
+  claim.slack_high = slow.hi.value_or(INT64_MAX / 4) + by_time;
+  claim.slack_low = (slow.hi.value_or(1) > 0 ? int64_t{ledger->cut.epochs} : 0) + by_time;
   claim.slack_why = "wake-ups on the slow path or under way";
   Identity identity = Judge(claim, *woken, *injected + *rejected, ledger->binding);
   identity.residuals.push_back({"slow path", slow.lo, slow.hi.value_or(INT64_MAX)});
