@@ -35,7 +35,7 @@ TEST_P(MutationTest, IsNoticed) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Rules, MutationTest,
-                         testing::Values(Case{Mutation::kNeedEvent, "pings", 1, 12},
+                         testing::Values(Case{Mutation::kNeedEvent, "ping-pong", 1, 12},
                                          Case{Mutation::kNoRecheck, "bursts", 1, 20},
                                          Case{Mutation::kDisableNothing, "busy-poll", 1, 12},
                                          Case{Mutation::kMergeUnseen, "merging", 1, 12},
