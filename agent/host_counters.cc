@@ -42,6 +42,7 @@ void HostProbe::ReadRoute(const Queue& queue, std::vector<Reading>* readings) co
   // Downstream first; each stage only where its hook is there: never observed is not zero.
   add(Count::kKvmTaken, RS_HOOK_INJ_VIRQ, r.taken);
   add(Count::kKvmMerged, RS_HOOK_ACCEPT, r.merged_seen + r.slow_merged);
+  add(Count::kKvmMergeDoubt, RS_HOOK_ACCEPT, r.merge_doubt + r.slow_merged);
   add(Count::kKvmBlind, RS_HOOK_ACCEPT, r.merge_blind);
   add(Count::kKvmRejected, RS_HOOK_INATOMIC_EXIT, r.rejected + r.slow_rejected);
   add(Count::kKvmInjected, RS_HOOK_INATOMIC_EXIT, r.injected + r.slow_injected);

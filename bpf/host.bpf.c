@@ -8,6 +8,7 @@
 /* clang-format off */
 #include "host_maps.bpf.h"
 #include "parts.bpf.h"
+#include "merges.h"
 #include "host_join.bpf.h"
 #include "host_tun.bpf.h"
 #include "host_vhost.bpf.h"

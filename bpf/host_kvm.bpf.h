@@ -154,7 +154,9 @@ int BPF_PROG(host_accept, struct kvm_lapic *apic, int mode, int vector) {
   }
   u32 word = 0, v = vector & 0xff;
   bpf_probe_read_kernel(&word, sizeof(word), BPF_CORE_READ(apic, regs) + IRR + (v >> 5) * 16);
-  if (!((word >> (v & 31)) & 1)) return 0;
+  int pending = (word >> (v & 31)) & 1;
+  if (fast) rs_note_injection(r, pending);
+  if (!pending) return 0;
   if (fast)
     r->merged_seen++;
   else

@@ -143,8 +143,13 @@ struct rs_route_slot {
   rs_u64 signalled_in; /* signals by kernel users other than its own vhost queue */
   rs_u64 written_vmm;  /* of those written, by a thread of the VM's own process */
   rs_u64 shared_pad;
+  /* route domain again (merges.h) */
+  rs_u64 merge_doubt; /* of merged_seen, may have been none */
+  rs_u64 run_merges;  /* merges since an injection last found nothing pending */
+  rs_u64 run_taken;   /* `taken` then */
+  rs_u64 run_pad[5];
 };
-RS_ASSERT(sizeof(struct rs_route_slot) == 192, "three cache lines");
+RS_ASSERT(sizeof(struct rs_route_slot) == 256, "whole cache lines");
 
 /* How one count of one queue divides: rows of a bounded table. */
 enum rs_part_kind {

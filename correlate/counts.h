@@ -32,6 +32,7 @@ namespace ringside {
   X(kIrqfdWoken, "irqfd.woken", "wake-ups of the irqfd")                                          \
   X(kKvmInjected, "kvm.injected", "messages that at least one vCPU's APIC accepted")              \
   X(kKvmMerged, "kvm.merged", "of those, into an interrupt that was pending already")             \
+  X(kKvmMergeDoubt, "kvm.merge_doubt", "of those, may have been taken just before: no merges")    \
   X(kKvmBlind, "kvm.blind", "injections whose pending bit could not be read (APICv, AVIC)")       \
   X(kKvmRejected, "kvm.rejected", "messages no vCPU accepted: lost")                              \
   X(kKvmSlowpath, "kvm.slowpath", "wake-ups handed to the workqueue")                             \

@@ -161,6 +161,13 @@ void JudgeDelivery(QueueLedger* ledger) {
   }
   Identity identity = Judge(claim, *injected, *merged + *irq, ledger->binding);
   identity.residuals.push_back({"merged", merged->lo, merged->hi.value_or(INT64_MAX)});
+  // Where many merges may have been none, as many duplicates could hide behind them.
+  const int64_t hidden = -identity.residuals.front().lo - in_flight - ledger->cut.pending_last;
+  if (identity.verdict == Verdict::kHolds && hidden > 0) {
+    identity.verdict = Verdict::kInconclusive;
+    identity.why += "; up to " + std::to_string(hidden) +
+                    " duplicates could hide behind merges seen just before a delivery";
+  }
   const Cut& cut = ledger->cut;
   if (cut.common_marks > 0) {
     identity.why += "; " + std::to_string(cut.marks_agreeing) + " of " +

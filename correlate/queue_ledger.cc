@@ -14,6 +14,8 @@
 namespace ringside {
 namespace {
 
+constexpr int64_t kCountsMany = int64_t{1} << 40;  // of which no end is known
+
 bool IsGuestCount(Count count) {
   return count >= Count::kGuestIrq && count <= Count::kGuestWindows;
 }
@@ -61,6 +63,7 @@ class Maker {
   std::vector<CommonCut> cuts_;
   std::vector<Piece> pieces_;
   int64_t irq_allowance_ = 0;
+  int64_t merged_unseen_ = 0;
   int64_t merge_doubt_ = std::numeric_limits<int64_t>::max();
   QueueLedger ledger_;
 };
@@ -130,14 +133,25 @@ void Maker::SplitPieces() {
 
 // How many of the merges seen may not have been: the pending bit seen set was delivered before it
 // was set again. KVM's own count of interrupts taken bounds it: injected - merged = taken, give or
-// take one pending at each edge. Without that second count, all of them.
+// take one pending at each edge. Without that second count, all of them; so, too, where it shows
+// that injections were lost. The kworker of the slow path injects beside the waker: both may find
+// nothing pending, and one of the two merges unseen.
 void Maker::FindMergeDoubt() {
   const auto injected = ByTime(Count::kKvmInjected);
   const auto taken = ByTime(Count::kKvmTaken);
   const auto merged = ByTime(Count::kKvmMerged);
   if (!injected || !taken || !merged || !taken->hi || !merged->hi) return;
   const int64_t merged_for_sure = injected->lo - *taken->hi - 1;
-  merge_doubt_ = std::max<int64_t>(0, *merged->hi - std::max<int64_t>(0, merged_for_sure));
+  if (merged_for_sure <= *merged->hi) {
+    merge_doubt_ = std::max<int64_t>(0, *merged->hi - std::max<int64_t>(0, merged_for_sure));
+  }
+  // Followed injection by injection, it is known better.
+  const auto doubt = ByTime(Count::kKvmMergeDoubt);
+  if (doubt && doubt->hi && taken->lo > 0) merge_doubt_ = std::min(merge_doubt_, *doubt->hi);
+  const auto slow = ByTime(Count::kKvmSlowpath);
+  if (!slow || !injected->hi) return;
+  merged_unseen_ = std::clamp<int64_t>(*injected->hi - taken->lo + 1 - merged->lo, 0,
+                                       slow->hi.value_or(kCountsMany));
 }
 
 // /proc/interrupts is counted by the flow handler, whatever becomes of tracing programs: growth
@@ -198,6 +212,7 @@ void Maker::AddCell(Count count, Interval interval, bool at_position) {
   }
   if (count == Count::kKvmMerged) {
     interval.lo -= MergeDoubt(interval.lo);
+    if (interval.hi) *interval.hi += merged_unseen_;
     // Where the pending bit could not be read, any injection may have merged.
     const auto blind = ByTime(Count::kKvmBlind);
     if (blind && blind->hi.value_or(1) > 0) interval.hi = std::nullopt;

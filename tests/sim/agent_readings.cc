@@ -43,6 +43,7 @@ void Agent::ReadRouteCounts(const QueueView& view, std::vector<Reading>* reading
   if (o_.merged) {
     add(Count::kKvmTaken, host_hook::kTaken, r.taken);
     add(Count::kKvmMerged, host_hook::kAccept, r.merged_seen + r.slow_merged);
+    add(Count::kKvmMergeDoubt, host_hook::kAccept, r.merge_doubt + r.slow_merged);
     add(Count::kKvmBlind, host_hook::kAccept, r.merge_blind);
   }
   add(Count::kKvmRejected, exit, r.rejected + r.slow_rejected);

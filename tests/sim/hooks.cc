@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/sim/hooks.h"
 
+#include "bpf/merges.h"
 #include "bpf/position.h"
 
 namespace ringside::sim {
@@ -241,6 +242,7 @@ void HostHooks::Accept(bool pending, bool slow, bool blind) {
     if (!slow) ++r.merge_blind;
     return;
   }
+  if (!slow) rs_note_injection(&r, pending);
   if (pending) ++(slow ? r.slow_merged : r.merged_seen);
 }
 

@@ -89,6 +89,7 @@ std::optional<uint64_t> Truth::Of(const QueueLedger& ledger, const CountCell& ce
 void JudgeCells(const QueueLedger& ledger, Truth* truth, Judgement* judgement) {
   const std::string& name = ledger.queue.empty() ? ledger.host_queue : ledger.queue;
   for (const CountCell& cell : ledger.counts) {
+    if (cell.count == Count::kKvmMergeDoubt) continue;  // an error bar, nothing that happens
     if (cell.hi) judgement->widths[static_cast<size_t>(cell.count)].push_back(*cell.hi - cell.lo);
     const auto value = truth->Of(ledger, cell);
     if (!value) {
