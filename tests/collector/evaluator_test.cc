@@ -5,7 +5,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <thread>
+
 #include "collector/store/evaluation.h"
+#include "collector/watchers.h"
+#include "proto/clocks.h"
 #include "tests/collector/replay.h"
 #include "tests/correlate/path_model.h"
 
@@ -63,6 +68,22 @@ void Tell(Bench& bench, const PathOptions& options) {
     bench.StepAt(100 + static_cast<double>(part) * 6);
   }
 }
+
+// A watcher whose connection never ends a write, and goes away.
+class Sleeper : public WatchStream {
+ public:
+  explicit Sleeper(Watchers& watchers) : session_(watchers.Accept(this)) {}
+  ~Sleeper() override {
+    session_->OnCancel();
+    session_->OnWritten(false);
+    session_->OnDone();
+  }
+  void StartWrite(const WatchEvent&) override {}
+  void Finish(const absl::Status&) override {}
+
+ private:
+  const std::shared_ptr<WatchSession> session_;
+};
 
 TEST(EvaluatorTest, AHealthyPathIsNoNews) {
   Bench bench;
@@ -164,6 +185,54 @@ TEST(EvaluatorTest, AFullInboxLosesRecordsForTheEvaluationAndSaysSo) {
   bench.evaluator().OnRecord(Key("vm1"), {51, MakeSnapshot(50, true, samples)});
   bench.StepAt(120);
   EXPECT_EQ(seen.at(2), 1u);
+}
+
+// For ThreadSanitizer: sessions put, the thread evaluates and publishes, watchers come and go.
+TEST(EvaluatorTest, ThreadsMeet) {
+  Watchers watchers("collector1");
+  std::atomic<int> rounds = 0;
+  Evaluator evaluator(EvaluatorOptions{
+      .recorder = "collector1",
+      .clock = ReadClocks,
+      .log = [](const std::string&) {},
+      .analyse =
+          [&rounds](const Recording&, const LedgerOptions&) {
+            Analysis analysis;
+            QueueLedger queue{.queue = "vm1/eth0/rx" + std::to_string(++rounds)};
+            queue.identities.push_back({.id = "a", .verdict = Verdict::kViolated, .residuals = {}});
+            analysis.ledger.queues.push_back(queue);
+            return analysis;
+          },
+      .report =
+          [&watchers](const std::vector<Change>& changes, const VerdictTracker& tracker) {
+            std::vector<EvaluationChange> news;
+            for (const Change& change : changes) news.push_back(change.what);
+            watchers.Publish(news, tracker.Present());
+          }});
+  evaluator.Start();
+  std::vector<std::thread> threads;
+  for (const char* name : {"vm1", "vm2"}) {
+    threads.emplace_back([&evaluator, name] {
+      evaluator.OnRecord(Key(name), {1, MakeHello(name)});
+      for (uint64_t number = 2; number < 200; ++number) {
+        evaluator.OnRecord(Key(name), {number, MakeSnapshot(number - 1, number % 10 == 2, {})});
+        std::this_thread::sleep_for(std::chrono::milliseconds(10));
+      }
+      evaluator.OnEnd(Key(name));
+    });
+  }
+  threads.emplace_back([&watchers] {
+    for (int i = 0; i < 100; ++i) {
+      Sleeper sleeper(watchers);
+      watchers.Tick(static_cast<int64_t>(i) * 1'000'000'000);
+      std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    }
+  });
+  for (std::thread& thread : threads) thread.join();
+  evaluator.Stop();
+  watchers.Close();
+  EXPECT_GE(rounds, 1);
+  EXPECT_EQ(watchers.size(), 0u);
 }
 
 }  // namespace
