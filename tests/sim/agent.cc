@@ -97,6 +97,7 @@ void Agent::Stop() {
     return;
   }
   for (QueueView& view : queues_) {
+    if (!Current(view)) continue;
     if (view.guest_hooks != nullptr) view.vq->guest_hooks = nullptr;
     if (view.host_hooks != nullptr) view.vq->host_hooks = nullptr;
   }
@@ -136,7 +137,7 @@ void Agent::Discover() {
     const QueueInfo before = view.info;
     if (view.guest_hooks != nullptr) FillGuest(&view);
     if (view.host_hooks != nullptr) FillHost(&view);
-    if (view.info == before) continue;
+    if (view.info == before || !Current(view)) continue;
     view.info.mono_ns = clock_->Mono(loop_->now());
     Put(view.info);
   }

@@ -87,6 +87,7 @@ class Agent : public Actor {
   // A clock exchange as the collector sees this node.
   ClockReading ReadClock() const { return clock_->Read(loop_->now()); }
   bool running() const { return started_ && !stopped_; }
+  bool Watches(const Guest* guest) const { return guest_ == guest; }
   const StreamKey& key() const { return key_; }
   const AgentTruth& truth() const { return truth_; }
 
@@ -114,7 +115,14 @@ class Agent : public Actor {
   void AddHostQueue(const HostVm& vm, Vq* vq);
   void AddCpuQueue();
   void AddVcpuQueues(const HostVm& vm);
+  // The driver has given the guest's queues new rings: they are other queues from now on.
+ public:
+  void QueuesReplaced();
+
+ private:
   void Discover();
+  void Announce(QueueView* view);
+  bool Current(const QueueView& view) const;
   void FillGuest(QueueView* view);
   void FillHost(QueueView* view);
   void MakeHello();
@@ -150,6 +158,7 @@ class Agent : public Actor {
   std::string uuid_;
   std::vector<HostVm> vms_;
   std::vector<QueueView> queues_;
+  std::vector<QueueView> retired_;  // marks of them may be on their way
   bool started_ = false;
   bool stopped_ = false;
   bool last_ = false;  // the snapshot under way is the last

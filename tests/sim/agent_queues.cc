@@ -92,14 +92,45 @@ void Agent::Attach() {
     for (Vq* vq : vm.guest->queues()) AddHostQueue(vm, vq);
     if (o_.vcpu) AddVcpuQueues(vm);
   }
-  for (QueueView& view : queues_) {
-    view.info.mono_ns = clock_->Mono(loop_->now());
-    Put(view.info);
-    AgentTruth::Queue queue{.id = view.info.id, .vq = view.vq};
-    queue.name = view.info.device + "/" + view.info.queue;
-    if (view.vq != nullptr) queue.at_start = view.vq->truth.now;
-    if (view.host_hooks != nullptr) queue.origin = view.host_hooks->origin();
-    truth_.queues.push_back(std::move(queue));
+  for (QueueView& view : queues_) Announce(&view);
+}
+
+void Agent::Announce(QueueView* view) {
+  view->info.mono_ns = clock_->Mono(loop_->now());
+  Put(view->info);
+  AgentTruth::Queue queue{.id = view->info.id, .vq = view->vq};
+  queue.name = view->info.device + "/" + view->info.queue;
+  if (view->vq != nullptr) queue.at_start = view->vq->truth.now;
+  if (view->host_hooks != nullptr) queue.origin = view->host_hooks->origin();
+  truth_.queues.push_back(std::move(queue));
+}
+
+// Whether its hooks are still those of the queue: after a migration another host's are.
+bool Agent::Current(const QueueView& view) const {
+  if (view.guest_hooks != nullptr) return view.vq->guest_hooks == view.guest_hooks.get();
+  if (view.host_hooks != nullptr) return view.vq->host_hooks == view.host_hooks.get();
+  return true;
+}
+
+void Agent::QueuesReplaced() {
+  if (guest_ == nullptr || !running()) return;
+  reading_ = false;  // what was read so far is of queues that are gone
+  std::vector<QueueView> old = std::exchange(queues_, {});
+  const uint32_t last_id = static_cast<uint32_t>(truth_.queues.size());
+  for (QueueView& view : old) {
+    if (view.guest_hooks == nullptr) {
+      queues_.push_back(std::move(view));
+      continue;
+    }
+    AddGuestQueue(view.vq);
+    QueueView& now = queues_.back();
+    now.info.id = QueueId{last_id + static_cast<uint32_t>(queues_.size())};
+    now.info.generation = view.info.generation + 1;
+    now.guest_hooks = std::make_unique<GuestHooks>(&context_, now.vq, now.info.id);
+    now.vq->guest_hooks = now.guest_hooks.get();
+    now.guest_hooks->follower.Start(guest_->spec().kernel, 0, 0);
+    Announce(&now);
+    retired_.push_back(std::move(view));
   }
 }
 
@@ -109,6 +140,7 @@ void Agent::AddGuestQueue(Vq* vq) {
   view.guest_hooks = std::make_unique<GuestHooks>(&context_, vq, view.info.id);
   view.guest_hooks->follower.Start(guest_->spec().kernel, vq->irq->rule.count(),
                                    vq->irq->rule.unhandled());
+  if (vq->guest_hooks != nullptr) vq->guest_hooks->frozen = vq->truth.now;
   vq->guest_hooks = view.guest_hooks.get();
   view.info.generation = 1;
   view.info.kind = QueueKind::kGuest;
@@ -141,6 +173,7 @@ void Agent::AddHostQueue(const HostVm& vm, Vq* vq) {
   view.host_hooks = std::make_unique<HostHooks>(&context_, vq, view.info.id);
   view.host_hooks->r.address = vq->route->message().address;
   view.host_hooks->r.data = vq->route->message().data;
+  if (vq->host_hooks != nullptr) vq->host_hooks->frozen = vq->truth.now;
   vq->host_hooks = view.host_hooks.get();
   view.info.generation = 1;
   view.info.kind = QueueKind::kHost;

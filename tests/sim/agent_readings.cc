@@ -94,8 +94,17 @@ void Agent::ReadGauges(size_t queue) {
   const QueueView& view = queues_[queue];
   if (view.vq == nullptr) return;
   view.guest->SyncSpins();
+  if (!Current(view)) {
+    // Its object is gone: no gauges, and counters stand still.
+    snapshot_truth_.counts[view.info.id] =
+        view.host_hooks != nullptr ? view.host_hooks->frozen : view.guest_hooks->frozen;
+    return;
+  }
   if (view.guest_hooks != nullptr) GuestGauges(view);
-  if (view.host_hooks != nullptr) HostGauges(view);
+  if (view.host_hooks != nullptr &&
+      (!o_.positions || view.vq->ring_address == view.info.ring_address)) {
+    HostGauges(view);
+  }
   snapshot_truth_.counts[view.info.id] = view.vq->truth.now;
 }
 
@@ -170,7 +179,7 @@ void Agent::HostGauges(const QueueView& view) {
 void Agent::ReadProc() {
   if (guest_ == nullptr) return;
   for (const QueueView& view : queues_) {
-    if (view.guest_hooks == nullptr) continue;
+    if (view.guest_hooks == nullptr || !Current(view)) continue;
     const uint64_t kstat = view.vq->irq->kstat;
     snapshot_.samples.push_back(
         {view.info.id, Count::kGuestProcIrq, guest_hook::kProc, kstat, kstat});

@@ -225,6 +225,20 @@ void Guest::Unpause(bool lose_pending) {
   }
 }
 
+// The truth's indices go on: the next multiple of 65,536 looks like 0.
+void Guest::ReplaceRings() {
+  for (Vq* vq : queues_) {
+    const uint64_t zero = (std::max(vq->avail, vq->host_used) / 65536 + 1) * 65536;
+    vq->used = vq->last_used = vq->host_used = vq->host_avail = vq->avail_seen = zero;
+    vq->avail = vq->rx ? zero + vq->size : zero;
+    vq->used_event = 0;
+    vq->flags = 0;
+    vq->shadow = vq->event_triggered = vq->stopped = false;
+    vq->want_kick = !vq->rx;
+    vq->ring_address += 0x100000;
+  }
+}
+
 // -- from NAPI --
 
 void Guest::Consumed(Vq* vq, uint64_t n) { vq->truth.Add(Count::kGuestUsed, n); }

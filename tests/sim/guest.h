@@ -105,6 +105,8 @@ class Guest : public Actor {
   void Pause();
   void Unpause(bool lose_pending);
   bool running() const { return running_; }
+  // The driver reset the device and set it up again: new rings, indices from 0.
+  void ReplaceRings();
   // Interrupts that were pending when the VM's state was saved, or came after, may be lost.
   std::function<void(const std::string&)> log;  // kernel log
 

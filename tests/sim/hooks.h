@@ -56,6 +56,7 @@ enum class PollBy { kSoftirq, kBusy, kThread };
 
 class GuestHooks {
  public:
+  Counts frozen{};  // the truth when others took its place
   GuestHooks(HookContext* context, Vq* vq, QueueId id);
   void IrqEntry();
   void IrqExit(bool handled);
@@ -78,6 +79,7 @@ class GuestHooks {
 
 class HostHooks {
  public:
+  Counts frozen{};  // the truth when others took its place
   HostHooks(HookContext* context, Vq* vq, QueueId id);
   void TunEntry(uint64_t packets);
   void TunExit(uint64_t enqueued, uint64_t dropped);

@@ -50,15 +50,20 @@ void Truth::AddStream(const Stream& stream, const AgentTruth& agent) {
                         [&](const SnapshotTruth& s) { return s.sequence == sequence; });
   };
   const auto first = find(stream.snapshots.front().sequence);
-  const auto last = find(stream.snapshots.back().sequence);
-  if (first == agent.snapshots.end() || last == agent.snapshots.end()) return;
+  if (first == agent.snapshots.end()) return;
   for (const AgentTruth::Queue& queue : agent.queues) {
     Side side{.queue = &queue, .first = queue.at_start, .last = queue.at_start};
     if (const auto at = first->counts.find(queue.id); at != first->counts.end()) {
       side.first = at->second;
     }
-    if (const auto at = last->counts.find(queue.id); at != last->counts.end()) {
+    // The last snapshot that arrived and has it: a queue may be gone before the end.
+    for (auto s = stream.snapshots.rbegin(); s != stream.snapshots.rend(); ++s) {
+      const auto last = find(s->sequence);
+      if (last == agent.snapshots.end()) continue;
+      const auto at = last->counts.find(queue.id);
+      if (at == last->counts.end()) continue;
       side.last = at->second;
+      break;
     }
     sides_[stream.hello.name + "/" + queue.name].push_back(side);
   }

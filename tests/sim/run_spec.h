@@ -34,6 +34,8 @@ enum class Act {
   kPauseLose,     // the same, and what was pending at the end is lost
   kUnwire,        // no eventfd
   kDisabled,      // the kernel has switched the interrupt off already
+  kMigrate,       // the VM stands still for `ns` and goes on on another host
+  kReload,        // the driver resets its queues and, after `ns`, has new rings
   kIrqOff,        // interrupts off for `ns` every x seconds, on the queue's vCPU
 };
 

@@ -33,14 +33,16 @@ const Scenario* Find(const std::vector<Scenario>& all, std::string_view name) {
 void AddAgents(Random& random, RunSpec* spec) {
   if (spec->host_agents.empty()) {
     AgentOptions host{.name = "host1", .machine = "machine-host1"};
-    host.start_ns = random.Between(0, 20 * kMsNs);
+    host.start_ns = random.Between(0, spec->healthy ? 500 * kMsNs : 20 * kMsNs);
+    if (spec->healthy && random.Chance(0.3)) host.interval_ns = random.Between(20, 400) * kMsNs;
     host.stop_ns = spec->duration_ns - random.Between(5 * kMsNs, 30 * kMsNs);
     spec->host_agents.push_back(host);
   }
   for (const VmSpec& vm : spec->vms) {
     if (!vm.agent) continue;
     AgentOptions guest{.name = vm.name, .machine = "machine-" + vm.name};
-    guest.start_ns = random.Between(0, 20 * kMsNs);
+    guest.start_ns = random.Between(0, spec->healthy ? 500 * kMsNs : 20 * kMsNs);
+    if (spec->healthy && random.Chance(0.3)) guest.interval_ns = random.Between(20, 400) * kMsNs;
     guest.stop_ns = spec->duration_ns - random.Between(5 * kMsNs, 30 * kMsNs);
     spec->guest_agents.push_back(guest);
   }
@@ -120,7 +122,8 @@ void AddRoot(const char* id, const std::string& queue, RunSpec* spec) {
 
 std::vector<Scenario> AllScenarios() {
   std::vector<Scenario> all = HealthyScenarios();
-  for (const auto* list : {&FaultScenarios(), &PairScenarios(), &PowerScenarios()}) {
+  for (const auto* list :
+       {&FaultScenarios(), &PairScenarios(), &PowerScenarios(), &OpenScenarios()}) {
     all.insert(all.end(), list->begin(), list->end());
   }
   return all;

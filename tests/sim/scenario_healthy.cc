@@ -54,8 +54,9 @@ void BusyPoll(Random& random, RunSpec* spec) {
                          random.Between(3, 30) * kUsNs);
   flow.answer = random.Chance(0.5) ? 1 : 0;
   One(random, flow, spec);
-  spec->vms[0].kernel = GuestKernel::k61;
-  spec->vms[0].event_idx = true;
+  // Or an older one without EVENT_IDX, where disarming does write.
+  spec->vms[0].event_idx = random.Chance(0.7);
+  spec->vms[0].kernel = spec->vms[0].event_idx ? GuestKernel::k61 : GuestKernel::k510;
 }
 
 // TCP receives and acknowledges; what it sends is cleaned up in receive polls.
@@ -154,6 +155,52 @@ void HostOnly(Random& random, RunSpec* spec) {
   spec->lossy = true;
 }
 
+// To another host, whose agent takes over.
+void Migrated(Random& random, RunSpec* spec) {
+  AddVm(random, {SteadyFlow(random.Real(500, 10'000)), RandomFlow(random)}, spec);
+  const int64_t at_ns = random.Between(500, 1000) * kMsNs;
+  const int64_t for_ns = random.Between(30, 300) * kMsNs;
+  AgentOptions first{.name = "host1", .machine = "machine-host1"};
+  first.stop_ns = spec->duration_ns - 10 * kMsNs;
+  AgentOptions second{.name = "host2", .machine = "machine-host2"};
+  second.start_ns = at_ns + for_ns - 5 * kMsNs;
+  second.stop_ns = spec->duration_ns - 20 * kMsNs;
+  spec->host_agents = {first, second};
+  spec->events.push_back({.act = Act::kMigrate, .at_ns = at_ns, .ns = for_ns});
+  spec->lossy = true;
+}
+
+void Reloaded(Random& random, RunSpec* spec) {
+  AddVm(random, {SteadyFlow(random.Real(500, 10'000)), RandomFlow(random)}, spec);
+  spec->events.push_back({.act = Act::kReload,
+                          .at_ns = random.Between(500, 1000) * kMsNs,
+                          .ns = random.Between(50, 300) * kMsNs});
+  spec->lossy = true;
+}
+
+// The guest's agent ends with its kernel and comes back with the next one.
+void Rebooted(Random& random, RunSpec* spec) {
+  Reloaded(random, spec);
+  const Event reload = spec->events.back();
+  AgentOptions first{.name = "vm1", .machine = "machine-vm1", .bye = false};
+  first.stop_ns = reload.at_ns;
+  AgentOptions second{.name = "vm1", .machine = "machine-vm1", .boot = "boot-2"};
+  second.start_ns = reload.at_ns + reload.ns + 100 * kMsNs;
+  second.stop_ns = spec->duration_ns - 15 * kMsNs;
+  spec->guest_agents = {first, second};
+  spec->vms[0].agent = false;
+}
+
+// The host is busy: vCPUs wait a little now and then, workers too.
+void BusyHost(Random& random, RunSpec* spec) {
+  AddVm(random, {RandomFlow(random), SteadyFlow(random.Real(500, 10'000))}, spec);
+  spec->vms[0].delays.slice_ns = 4 * kMsNs;
+  spec->vms[0].delays.wait_ns = 150 * kUsNs;
+  spec->vms[0].delays.wake_waits = false;
+  spec->events.push_back({.act = Act::kStarve, .at_ns = 0, .x = 0.01, .ns = 200 * kUsNs});
+  spec->events.push_back({.act = Act::kSlow, .at_ns = 0, .pair = 1, .x = 0.002});
+}
+
 // The host's agent is killed and comes back.
 void Restarted(Random& random, RunSpec* spec) {
   AddVm(random, {RandomFlow(random)}, spec);
@@ -236,10 +283,20 @@ const std::vector<Scenario>& HealthyScenarios() {
       {"packed", Family::kHealthy, "no positions: cut by time", Packed},
       {"host-only", Family::kHealthy, "no agent in the guest", HostOnly},
       {"restarted", Family::kHealthy, "the host's agent dies and comes back", Restarted},
+      {"migrated", Family::kHealthy, "the VM moves to another host", Migrated},
+      {"busy-host", Family::kHealthy, "vCPUs and workers wait a little", BusyHost},
       {"paused", Family::kHealthy, "the VM stands still for a while", Paused},
       {"lossy", Family::kHealthy, "an agent that loses records, marks, or its end", Lossy},
       {"merged-files", Family::kHealthy, "no exchange of clocks at all", NoExchanges},
       {"cut-network", Family::kHealthy, "the collector is away for a while", CutNetwork},
+  };
+  return list;
+}
+
+const std::vector<Scenario>& OpenScenarios() {
+  static const std::vector<Scenario> list = {
+      {"reloaded", Family::kHealthy, "the driver sets up its queues anew (open: README)", Reloaded},
+      {"rebooted", Family::kHealthy, "the guest boots again (open: README)", Rebooted},
   };
   return list;
 }

@@ -27,6 +27,7 @@ void Worker::Later(int64_t delay, uint32_t what, uint64_t arg) {
 }
 
 void Worker::Offer(uint64_t packets) {
+  if (stopped_) return;  // no link: what others send does not come here
   const uint64_t room = tap_size_ - tap_;
   const uint64_t taken = std::min(packets, room);
   QueueTruth& truth = rx_->truth;
@@ -54,6 +55,7 @@ void Worker::Kick(Vq* vq) {
 
 void Worker::Start() {
   stopped_ = false;
+  tap_ = rxq_ = 0;  // purged with the old backend
   rx_work_ = tx_work_ = true;
   WakeUp();
 }

@@ -8,7 +8,16 @@
 namespace ringside::sim {
 namespace {
 
-enum What : uint32_t { kEvent, kProbe, kProbeArrives, kAnswerArrives, kUnpause, kUnpauseLose };
+enum What : uint32_t {
+  kEvent,
+  kProbe,
+  kProbeArrives,
+  kAnswerArrives,
+  kUnpause,
+  kUnpauseLose,
+  kArrived,
+  kReloaded
+};
 
 std::string Uuid(size_t vm) {
   return "7d9ee1b4-0000-4000-8000-00000000000" + std::to_string(vm + 1);
@@ -45,6 +54,7 @@ World::World(const RunSpec& spec, std::unique_ptr<IncidentWriter> writer)
       random_(spec.seed, "world"),
       wire_(std::move(writer)),
       host_clock_(spec.host_clock),
+      other_host_clock_({.mono_start_ns = 77'777 * kSecNs, .real_offset_ns = 3 * kMsNs}),
       collector_clock_(spec.collector_clock) {
   for (size_t i = 0; i < spec_.vms.size(); ++i) BuildVm(i);
   BuildAgents();
@@ -88,7 +98,9 @@ void World::BuildVm(size_t vm) {
 void World::BuildAgents() {
   const auto sink = [this](const StreamKey& key, NumberedRecord record) { wire_.Put(key, record); };
   for (const AgentOptions& options : spec_.host_agents) {
-    agents_.push_back(std::make_unique<Agent>(&loop_, options, &host_clock_, sink, spec_.seed));
+    const bool other = options.name != spec_.host_agents.front().name;
+    agents_.push_back(std::make_unique<Agent>(
+        &loop_, options, other ? &other_host_clock_ : &host_clock_, sink, spec_.seed));
     for (size_t vm = 0; vm < guests_.size(); ++vm) {
       agents_.back()->WatchHost({guests_[vm].get(), "tap" + std::to_string(vm),
                                  "guest-" + std::to_string(vm + 1), Uuid(vm),
@@ -128,6 +140,8 @@ void World::On(uint32_t what, uint64_t arg) {
     case kAnswerArrives: Exchange(arg); return;
     case kUnpause:
     case kUnpauseLose: guests_[arg]->Unpause(what == kUnpauseLose); return;
+    case kArrived:
+    case kReloaded: GoOn(arg, what == kReloaded); return;
   }
 }
 
@@ -179,6 +193,15 @@ void World::DoRare(const Event& e, Vq* vq) {
       guest->Pause();
       loop_.After(e.ns, this, e.act == Act::kPause ? kUnpause : kUnpauseLose, e.vm);
       return;
+    case Act::kMigrate:
+      guest->Pause();
+      StopWorkers(e.vm);
+      loop_.After(e.ns, this, kArrived, e.vm);
+      return;
+    case Act::kReload:
+      StopWorkers(e.vm);
+      loop_.After(e.ns, this, kReloaded, e.vm);
+      return;
     case Act::kUnwire: vq->route->wired = false; return;
     case Act::kDisabled: vq->irq->disabled = true; return;
     case Act::kIrqOff: {
@@ -189,6 +212,24 @@ void World::DoRare(const Event& e, Vq* vq) {
     }
     default: return;
   }
+}
+
+void World::StopWorkers(size_t vm) {
+  for (Worker* worker : guests_[vm]->workers) worker->Stop();
+}
+
+void World::GoOn(size_t vm, bool reload) {
+  Guest* const guest = guests_[vm].get();
+  if (reload) {
+    guest->ReplaceRings();
+    for (const auto& agent : agents_) {
+      if (agent->Watches(guest)) agent->QueuesReplaced();
+    }
+  } else {
+    guest->Unpause(false);
+  }
+  for (Vq* vq : guest->queues()) vq->signalled_valid = false;  // a backend that starts
+  for (Worker* worker : guest->workers) worker->Start();
 }
 
 absl::Status World::Play(Recording* recording) {

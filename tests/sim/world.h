@@ -37,6 +37,8 @@ class World : public Actor {
   void Do(const Event& event);
   void DoRare(const Event& event, Vq* vq);
   void Exchange(size_t agent);
+  void StopWorkers(size_t vm);
+  void GoOn(size_t vm, bool reload);
   ClockReading CollectorClock() const { return collector_clock_.Read(loop_.now()); }
 
   const RunSpec spec_;
@@ -44,6 +46,7 @@ class World : public Actor {
   Random random_;
   Wire wire_;
   NodeClock host_clock_;
+  NodeClock other_host_clock_;
   NodeClock collector_clock_;
   std::vector<std::unique_ptr<NodeClock>> guest_clocks_;
   std::vector<std::unique_ptr<Guest>> guests_;
