@@ -51,8 +51,8 @@ Finding OfNode(Cause cause, std::string name, int64_t since_ns) {
   return finding;
 }
 
-// What one stream says it lost, one sentence each.
-std::vector<Statement> Losses(const NodeStream& node) {
+// What one stream says it lost in the window, one sentence each.
+std::vector<Statement> Losses(const NodeStream& node, const Window& window) {
   const Stream& stream = *node.stream;
   std::vector<Statement> losses;
   if (stream.missing_numbers > 0) {
@@ -67,18 +67,24 @@ std::vector<Statement> Losses(const NodeStream& node) {
     if (snapshot.sequence > expected) holes += static_cast<int64_t>(snapshot.sequence - expected);
   }
   if (holes > 0) losses.push_back({Number(holes) + " snapshots never arrived", {}});
-  if (stream.snapshots.empty()) return losses;
+  const auto range = RangeOf(node, window.from_ns, window.to_ns);
+  if (!range) return losses;
   for (const HookInfo& hook : stream.hello.hooks) {
-    const auto sample = node.series.HookAt(hook.id, stream.snapshots.size() - 1);
+    const auto sample = node.series.HookAt(hook.id, range->last);
     if (!sample) continue;
-    const auto say = [&](uint64_t count, const char* what) {
-      if (count == 0) return;
-      losses.push_back(
-          {hook.program + ": " + Number(static_cast<int64_t>(count)) + " " + what, {hook.program}});
+    // An agent's first snapshot has everything since it came.
+    HookSample before;
+    if (stream.snapshots[range->first].sequence > 1) {
+      before = node.series.HookAt(hook.id, range->first).value_or(*sample);
+    }
+    const auto say = [&](uint64_t now, uint64_t then, const char* what) {
+      if (now <= then) return;
+      losses.push_back({hook.program + ": " + Number(static_cast<int64_t>(now - then)) + " " + what,
+                        {hook.program}});
     };
-    say(sample->dropped, "marks or details found the ring full");
-    say(sample->unplaced, "hits found no room for their queue");
-    say(sample->misses.value_or(0), "hits the kernel skipped");
+    say(sample->dropped, before.dropped, "marks or details found the ring full");
+    say(sample->unplaced, before.unplaced, "hits found no room for their queue");
+    say(sample->misses.value_or(0), before.misses.value_or(0), "hits the kernel skipped");
   }
   return losses;
 }
@@ -183,7 +189,7 @@ std::vector<Finding> SoftirqSqueezes(const Joined& joined, const Window& window)
 std::vector<Finding> DataLosses(const Joined& joined, const Window& window) {
   std::vector<Finding> findings;
   for (const NodeStream& node : joined.nodes()) {
-    std::vector<Statement> losses = Losses(node);
+    std::vector<Statement> losses = Losses(node, window);
     if (losses.empty()) continue;
     Finding finding = OfNode(Cause::kDataLoss, node.name, window.from_ns);
     finding.title = "this tool lost data of " + node.name;
