@@ -59,7 +59,17 @@ void Injector(Random& random, const Site& site, RunSpec* spec) {
   AddAct(site, Act::kWrite, random.Between(100, 600) * kMsNs, random.Real(500, 6000), 0, spec);
 }
 
-// The same on a queue without traffic, until the kernel switches the interrupt off; then packets
+// The same where the guest busy-polls, on a kernel without the defect: the interrupts that find
+// nothing are the writer's.
+void InjectorBesidePoller(Random& random, const Site& site, RunSpec* spec) {
+  spec->vms[site.vm].kernel = GuestKernel::k61;
+  spec->vms[site.vm].event_idx = true;
+  FlowAt(site, spec) = PollerFlow(random.Real(500, 3000), random.Between(1000, 3000) * kUsNs,
+                                  random.Between(3, 30) * kUsNs);
+  AddAct(site, Act::kWrite, random.Between(100, 300) * kMsNs, random.Real(3000, 6000), 0, spec);
+}
+
+// The first on a queue without traffic, until the kernel switches the interrupt off; then packets
 // come and nobody takes them.
 void InjectorDisables(Random& random, const Site& site, RunSpec* spec) {
   Flow flow = SteadyFlow(random.Real(500, 4000));
@@ -127,7 +137,9 @@ constexpr Fault kHostFaults[] = {
      "guest merged kvm positions hook-misses", Lost},
     {"external-injector", "a process writes to the queue's eventfd", "external-injector", false,
      false, "guest kvm", Injector},
-    {"irq-disabled-by-writer", "the same, until the kernel disables the interrupt",
+    {"injector-beside-poller", "the same, and the guest busy-polls", "external-injector", false,
+     true, "guest kvm", InjectorBesidePoller},
+    {"irq-disabled-by-writer", "a writer, until the kernel disables the interrupt",
      "external-injector", false, true, "guest", InjectorDisables},
     {"stale-route", "the VMM does not follow a moved interrupt", "stale-route", false, false,
      "guest kvm", StaleRoute},
