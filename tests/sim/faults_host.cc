@@ -20,7 +20,7 @@ void SlowWorker(Random& random, const Site& site, RunSpec* spec) {
 
 // A short ring (txqueuelen) and bursts longer than it.
 void ShortRing(Random& random, const Site& site, RunSpec* spec) {
-  VmAt(site, spec).tap_ring = static_cast<uint32_t>(random.Between(8, 30));
+  VmAt(site, spec).pairs[site.pair].tap_ring = static_cast<uint32_t>(random.Between(8, 30));
   Flow flow{.pattern = Pattern::kBursts, .rate_hz = random.Real(5000, 40'000)};
   flow.burst = static_cast<int>(random.Between(64, 128));
   FlowAt(site, spec) = flow;

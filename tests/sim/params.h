@@ -105,6 +105,7 @@ struct PairSpec {
   Flow flow;
   int irq_vcpu = 0;
   bool napi_thread = false;
+  uint32_t tap_ring = 0;  // of this queue alone; 0: as the VM's others
 };
 
 struct VmSpec {

@@ -20,7 +20,8 @@ Worker::Worker(Guest* guest, size_t pair, uint64_t seed)
       random_(seed, "vhost" + std::to_string(pair)),
       rx_(guest->rx(pair)),
       tx_(guest->tx(pair)),
-      tap_size_(guest->spec().tap_ring) {}
+      tap_size_(guest->spec().pairs[pair].tap_ring != 0 ? guest->spec().pairs[pair].tap_ring
+                                                        : guest->spec().tap_ring) {}
 
 void Worker::Later(int64_t delay, uint32_t what, uint64_t arg) {
   loop_->After(delay, this, what, arg);
