@@ -3,6 +3,7 @@
 // what was seen in the lab (kernel facts 14, 15).
 #include <gtest/gtest.h>
 
+#include "tests/sim/faults.h"
 #include "tests/sim/judge.h"
 #include "tests/sim/random.h"
 #include "tests/sim/scenario.h"
@@ -136,6 +137,8 @@ RunSpec SpecOf(const char* scenario, uint64_t seed) {
   EXPECT_TRUE(spec.has_value());
   return *std::move(spec);
 }
+
+TEST(Scenarios, EveryFaultIsOne) { EXPECT_EQ(FaultScenarios().size(), Faults().size()); }
 
 TEST(World, SameSeedSameRecords) {
   const RunSpec spec = SpecOf("many-queues", 7);
