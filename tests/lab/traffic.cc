@@ -6,6 +6,9 @@
 //   tcp-send IP PORT BYTES                       sends, closes, waits until all of it was taken
 //   tcp-recv PORT                                takes one connection until its end
 //   queue-packets DEVICE                         the driver's own counts, see queue_packets.h
+//   number-eventfds PID GAP_US                   faults.h has this one and the next two
+//   write-eventfd PID FD COUNT GAP_US
+//   hog SECONDS
 // Options: --cpu N pins the process, --burst N sleeps GAP_US after every N datagrams only,
 // --idle MS ends udp-recv that long after its last datagram, --timeout S bounds waiting for a TCP
 // peer, --busy-poll US polls on receive (off by default).
@@ -37,6 +40,7 @@
 #include <thread>
 #include <vector>
 
+#include "tests/lab/faults.h"
 #include "tests/lab/queue_packets.h"
 
 namespace {
@@ -76,7 +80,10 @@ int Usage(const char* why) {
       "                            udp-recv PORT SECONDS [--idle MS] [--busy-poll US] [--cpu N]\n"
       "                            tcp-send IP PORT BYTES [--timeout S] [--cpu N]\n"
       "                            tcp-recv PORT [--timeout S] [--busy-poll US] [--cpu N]\n"
-      "                            queue-packets DEVICE\n",
+      "                            queue-packets DEVICE\n"
+      "                            number-eventfds PID GAP_US\n"
+      "                            write-eventfd PID FD COUNT GAP_US\n"
+      "                            hog SECONDS [--cpu N]\n",
       why);
   return kExitUsage;
 }
@@ -332,6 +339,26 @@ bool PinTo(int cpu) {
   return sched_setaffinity(0, sizeof set, &set) == 0;
 }
 
+int RunFault(const Options& options) {
+  const std::string_view command = options.positional[0];
+  std::vector<int64_t> numbers;
+  for (const std::string_view text : std::span(options.positional).subspan(1)) {
+    int64_t value = 0;
+    const auto parsed = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (parsed.ec != std::errc() || parsed.ptr != text.data() + text.size()) {
+      return Usage("not a number");
+    }
+    numbers.push_back(value);
+  }
+  const auto number = [&](size_t i) { return static_cast<int>(numbers[i]); };
+  if (command == "number-eventfds" && numbers.size() == 2)
+    return NumberEventfds(number(0), numbers[1], g_stop);
+  if (command == "write-eventfd" && numbers.size() == 4)
+    return WriteEventfd(number(0), number(1), numbers[2], numbers[3], g_stop);
+  if (command == "hog" && numbers.size() == 1) return Hog(numbers[0], g_stop);
+  return Usage("unknown command");
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -353,5 +380,5 @@ int main(int argc, char** argv) {
   if (command == "tcp-recv") return TcpReceive(options);
   if (command == "queue-packets" && options.positional.size() == 2)
     return PrintQueuePackets(options.positional[1].data());
-  return Usage("unknown command");
+  return RunFault(options);
 }
