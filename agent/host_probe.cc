@@ -169,11 +169,11 @@ void HostProbe::WalkTap(const std::string& tap, uint32_t ifindex, uint64_t priv)
     rs_walk_out tun;
     if (!bpf_->Walk(RS_WALK_TUN, priv, i, &tun).ok() || !tun.ok) continue;
     queues = static_cast<uint32_t>(tun.value[RS_V_QUEUES]);
+    tap_of_socket_[tun.value[RS_V_SOCKET]] = {tap, ifindex, i, priv};
     for (const uint64_t vq : {tun.value[RS_V_VQ0], tun.value[RS_V_VQ1]}) {
       rs_walk_out vhost;
       if (vq == 0 || !bpf_->Walk(RS_WALK_VHOST, vq, 0, &vhost).ok() || !vhost.ok) continue;
       const int slot = static_cast<int>(vhost.slot) - 1;
-      tap_of_vhost_[slot] = {tap, ifindex, i, priv};
       direction_of_vhost_[slot] = static_cast<int>(vhost.value[RS_V_INDEX]);
       vhost_mm_[slot] = vhost.next;
     }
@@ -192,6 +192,24 @@ void HostProbe::WalkTaps() {
     const std::string name(out.name, strnlen(out.name, 16));
     if (access(absl::StrCat("/sys/class/net/", name, "/tun_flags").c_str(), F_OK) != 0) continue;
     WalkTap(name, static_cast<uint32_t>(out.value[RS_V_IFINDEX]), out.object);
+  }
+}
+
+// A tap queue leads to its vhost queues only while vhost waits on it for packets; not while the
+// guest gives no buffers. The backend of a known vhost queue leads back at any time. A queue
+// without a backend (stopped) keeps its name.
+void HostProbe::JoinTaps() {
+  for (int slot = 0; slot < RS_MAX_SLOTS && vhosts_[slot].in_use; ++slot) {
+    rs_walk_out vhost;
+    if (!bpf_->Walk(RS_WALK_VHOST, vhosts_[slot].id.object, 0, &vhost).ok() || !vhost.ok) continue;
+    if (!vhost.value[RS_V_BACKEND]) continue;
+    const auto tap = tap_of_socket_.find(vhost.value[RS_V_SOCKET]);
+    if (tap == tap_of_socket_.end()) {
+      tap_of_vhost_.erase(slot);
+    } else {
+      tap_of_vhost_[slot] = tap->second;
+      direction_of_vhost_[slot] = static_cast<int>(vhost.value[RS_V_INDEX]);
+    }
   }
 }
 
@@ -327,8 +345,9 @@ void HostProbe::UpdateTap(int slot, int64_t now_mono_ns) {
 
 void HostProbe::Discover(int64_t now_mono_ns) {
   if (functions_) {
-    tap_of_vhost_.clear();
+    tap_of_socket_.clear();
     WalkTaps();
+    JoinTaps();
     for (int i = 0; i < RS_MAX_SLOTS && vhosts_[i].in_use; ++i) UpdateVhost(i, now_mono_ns);
     for (int i = 0; i < RS_MAX_SLOTS && tuns_[i].in_use; ++i) UpdateTap(i, now_mono_ns);
   }

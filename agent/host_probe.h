@@ -64,6 +64,7 @@ class HostProbe : public Probe {
   bool StartTracepoints();
   void WalkTaps();
   void WalkTap(const std::string& tap, uint32_t ifindex, uint64_t priv);
+  void JoinTaps();
   void UpdateVhost(int slot, int64_t now_mono_ns);
   void UpdateRoute(int slot, int64_t now_mono_ns);
   void UpdateTap(int slot, int64_t now_mono_ns);
@@ -96,11 +97,12 @@ class HostProbe : public Probe {
   uint32_t cpus_ = 1;
   uint64_t salt_[2];  // of hashed kernel pointers; new for every agent
   std::unique_ptr<Ring> marks_;
-  std::map<std::string, Queue> queues_;    // by object: "vhost:3", "route:5", "tun:2"
-  std::map<int, TapQueue> tap_of_vhost_;   // by vhost slot
-  std::map<int, int> direction_of_vhost_;  // 0 rx, 1 tx
-  std::map<uint64_t, uint64_t> vhost_mm_;  // by vhost slot
-  std::map<uint64_t, Vm> vms_;             // by mm
+  std::map<std::string, Queue> queues_;         // by object: "vhost:3", "route:5", "tun:2"
+  std::map<uint64_t, TapQueue> tap_of_socket_;  // of this Discover
+  std::map<int, TapQueue> tap_of_vhost_;        // by vhost slot
+  std::map<int, int> direction_of_vhost_;       // 0 rx, 1 tx
+  std::map<uint64_t, uint64_t> vhost_mm_;       // by vhost slot
+  std::map<uint64_t, Vm> vms_;                  // by mm
   std::vector<QueueId> queue_of_vhost_;
   std::vector<QueueId> queue_of_route_;
   std::vector<QueueId> queue_of_tun_;

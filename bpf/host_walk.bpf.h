@@ -29,6 +29,7 @@ static __noinline int walk_tun(struct rs_walk_out *out, u64 priv, u64 queue) {
   if (!tfile || (u64)BPF_CORE_READ(tfile, tun) != priv) return 0;
   out->object = (u64)tfile;
   out->value[RS_V_INDEX] = BPF_CORE_READ(tfile, queue_index);
+  out->value[RS_V_SOCKET] = (u64)tfile + bpf_core_field_offset(tfile->socket);
   u32 size = BPF_CORE_READ(tfile, tx_ring.size);
   u32 producer = BPF_CORE_READ(tfile, tx_ring.producer);
   u32 consumer = BPF_CORE_READ(tfile, tx_ring.consumer_head);
@@ -78,7 +79,8 @@ static __noinline int walk_vhost(struct rs_walk_out *out, u64 address) {
   out->value[RS_V_AVAIL_SEEN] = BPF_CORE_READ(vq, avail_idx);
   out->value[RS_V_FLAGS] = BPF_CORE_READ(vq, used_flags);
   out->value[RS_V_RING_DMA] = BPF_CORE_READ(vq, log_addr);
-  out->value[RS_V_BACKEND] = BPF_CORE_READ(vq, private_data) != 0;
+  out->value[RS_V_SOCKET] = (u64)BPF_CORE_READ(vq, private_data);
+  out->value[RS_V_BACKEND] = out->value[RS_V_SOCKET] != 0;
   if (out->value[RS_V_RING_DMA] != v->id.ring) return 0;
   v->walk_pos = rs_max(v->walk_pos, rs_extend(v->pos, out->value[RS_V_USED]));
   out->value[RS_V_POS] = v->walk_pos;

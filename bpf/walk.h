@@ -41,6 +41,7 @@ enum rs_walk_value {
   RS_V_VDEV,
   RS_V_FEATURES,
   RS_V_EVENT_IDX, /* not 0: the guest says by an index when it wants a signal */
+  RS_V_SOCKET,    /* tun: address of the queue's socket; host: of the one that is the backend */
   RS_V_AVAIL_PTR, /* host: where the avail ring is in the VMM's memory */
   RS_V_JIFFIES,
   RS_VALUES

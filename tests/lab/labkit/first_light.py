@@ -51,6 +51,9 @@ QUIET_S = 2
 class FirstLight:
     """One run in a booted Machine. binaries: name -> path, without ringside's: traffic only."""
 
+    programs = PROGRAMS
+    ready_words = {}  # by program, where it is not READY
+
     def __init__(self, machine, binaries, out_dir, log):
         self._machine = machine
         self._sides = {"host": machine.host, "guest": machine.guest}
@@ -66,6 +69,7 @@ class FirstLight:
     def run(self):
         """Leaves everything in out_dir, as far as it got."""
         try:
+            self._before_programs()
             if self._ringside:
                 self._machine.guest_is_innocent = False
                 self._timed("start", self._start_programs)
@@ -78,6 +82,9 @@ class FirstLight:
             self._collect()
             raise
         self._timed("collect", self._collect)
+
+    def _before_programs(self):
+        pass
 
     def _measure(self):
         time.sleep(QUIET_S)
@@ -97,7 +104,7 @@ class FirstLight:
     # Programs
 
     def _start_programs(self):
-        for name, side, binary, arguments in PROGRAMS:
+        for name, side, binary, arguments in self.programs:
             command = shlex.join([self._binaries[binary], *arguments])
             self._sides[side].run(f"""
                 mkdir -p {RUN}
@@ -107,19 +114,20 @@ class FirstLight:
             # The collector must listen before agents connect; the agents get ready side by side.
             if name == "collector":
                 self._wait_ready(name, side)
-        for name, side, *_ in PROGRAMS[1:]:
+        for name, side, *_ in self.programs[1:]:
             self._wait_ready(name, side)
 
     def _wait_ready(self, name, side):
+        word = shlex.quote(self.ready_words.get(name, READY))
         result = self._sides[side].run_raw(f"""
-            says_ready() {{ [[ $(< {RUN}/{name}.log) == *{READY}* ]]; }}
+            says_ready() {{ [[ $(< {RUN}/{name}.log) == *{word}* ]]; }}
             wait_for {READY_S} "says_ready || [ -e {RUN}/{name}.code ]"
             says_ready || {{ tail -n 40 {RUN}/{name}.log; exit 1; }}""", READY_S * 2)
         if result.code != 0:
             raise LabError(f"{name} did not get ready:\n{result.output}")
 
     def _stop_programs(self):
-        for name, side, *_ in reversed(PROGRAMS):
+        for name, side, *_ in reversed(self.programs):
             code = self._sides[side].run(f"""
                 kill -TERM $(cat {RUN}/{name}.pid)
                 wait_for {STOP_S} "[ -s {RUN}/{name}.code ]" || {{ echo none; exit 0; }}
