@@ -2,6 +2,9 @@
 #include "correlate/cuts.h"
 
 #include <algorithm>
+#include <array>
+#include <map>
+#include <set>
 
 #include "bpf/position.h"
 #include "correlate/interval.h"
@@ -128,7 +131,6 @@ std::optional<Quiet> QuietAt(const LocalQueue& queue, const std::array<Count, kS
   const StreamSeries& series = queue.node->series;
   const auto pos = series.GaugeAt(queue.info.id, Gauge::kPosition, snapshot);
   if (!pos) return std::nullopt;
-  if (Disturbed(queue, snapshot)) return std::nullopt;
   Quiet quiet{.pos = *pos};
   quiet.epoch =
       static_cast<uint32_t>(series.GaugeAt(queue.info.id, Gauge::kEpoch, snapshot).value_or(0));
@@ -153,16 +155,23 @@ std::map<uint64_t, Quiet> QuietSnapshots(const LocalQueue& queue,
                                          const std::array<Count, kSize>& wanted, int64_t from_ns,
                                          int64_t to_ns) {
   std::map<uint64_t, Quiet> quiets;
+  std::set<uint64_t> disturbed;
   const std::vector<Snapshot>& snapshots = queue.node->stream->snapshots;
   for (size_t i = 0; i < snapshots.size(); ++i) {
     const AxisTime time = queue.node->axis.At(snapshots[i].begin.mono_ns);
     if (time.lo_ns < from_ns || time.hi_ns > to_ns) continue;
+    if (Disturbed(queue, i)) {
+      const auto pos = queue.node->series.GaugeAt(queue.info.id, Gauge::kPosition, i);
+      if (pos) disturbed.insert(*pos);
+    }
     auto quiet = QuietAt(queue, wanted, i);
     if (!quiet) continue;
     const auto before = quiets.find(quiet->pos);
     quiet->settled = before != quiets.end() && before->second.counts == quiet->counts;
     quiets[quiet->pos] = *std::move(quiet);
   }
+  // Neither before nor after the disturbance: the other side may have been read on its other side.
+  for (const uint64_t pos : disturbed) quiets.erase(pos);
   return quiets;
 }
 

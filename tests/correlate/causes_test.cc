@@ -87,6 +87,46 @@ TEST(BusyPollSpuriousTest, AnExternalWritersInterruptsAreNotItsOwn) {
   EXPECT_TRUE(Find(analysis, Cause::kExternalInjector)->root);
 }
 
+// Both sides stand at one index before and after the writer's burst: an index does not say which of
+// its signals it is after, so no cut there may mix the host's count of before with the guest's of
+// after.
+TEST(ExternalInjectorTest, WhatItSignalsAtAStandingIndexIsNoDuplicate) {
+  Builder builder = Path();
+  const auto at = [&](uint64_t position) {
+    builder.HostGauges({{Gauge::kPosition, position}, {Gauge::kUsed, position}});
+    builder.GuestGauges(
+        {{Gauge::kPosition, position}, {Gauge::kUsed, position}, {Gauge::kLastUsed, position}});
+  };
+  const auto traffic = [&] {
+    builder.Steps(1, 500,
+                  {{Count::kVhostBatches, 50},
+                   {Count::kVhostSignalled, 50},
+                   {Count::kVhostUsed, 50},
+                   {Count::kIrqfdWoken, 50},
+                   {Count::kKvmInjected, 50},
+                   {Count::kGuestIrq, 50},
+                   {Count::kGuestHandled, 50}});
+  };
+  at(100);
+  builder.Steps(4, 500, {});
+  at(150);
+  traffic();
+  builder.Steps(4, 500, {});
+  builder.Steps(2, 500,
+                {{Count::kEventfdWritten, 48},
+                 {Count::kIrqfdWoken, 48},
+                 {Count::kKvmInjected, 48},
+                 {Count::kGuestIrq, 48},
+                 {Count::kGuestNone, 48}});
+  const Analysis analysis = Analyse(builder.Both(), {});
+  ASSERT_NE(Find(analysis, Cause::kExternalInjector), nullptr);
+  EXPECT_EQ(Find(analysis, Cause::kDuplicateInjection), nullptr);
+  EXPECT_EQ(Find(analysis, Cause::kLostInterrupt), nullptr);
+  for (const QueueLedger& queue : analysis.ledger.queues) {
+    EXPECT_NE(queue.verdict, Verdict::kViolated) << queue.queue;
+  }
+}
+
 TEST(ExternalInjectorTest, TheVmmsOwnWritesAreNone) {
   Builder builder = Path();
   builder.Steps(2, 500, {{Count::kEventfdWritten, 3}, {Count::kEventfdVmm, 3}});

@@ -25,8 +25,8 @@ SEEN_WITHIN_S = 15  # from the injection to the line of watch
 ENDED_WITHIN_S = 120  # a finding has ended when a whole minute's rounds no longer said it
 HEALTHY_S = 20
 POLL_S = 0.5
-# The emulation has no CPU for each vCPU, and takes it away in the middle of a softirq, whose time is
-# then over: both are so, and not our doing.
+# The emulation has no CPU for each vCPU, and takes it away in the middle of a softirq, whose time
+# is then over: both are so, and not our doing.
 TOLERATED = {"late-vcpu", "softirq-squeeze"}
 
 
