@@ -26,6 +26,7 @@ struct VerifyArgs {
   std::vector<std::string> claims;
   std::string source;
   std::string node;
+  std::string queue;
   std::string from;
   std::string to;
   bool json = false;
@@ -59,7 +60,19 @@ ClaimFile ReadAll(const std::vector<NamedText>& texts, int64_t zero_ns) {
     std::move(file.claims.begin(), file.claims.end(), std::back_inserter(all.claims));
     std::move(file.problems.begin(), file.problems.end(), std::back_inserter(all.problems));
   };
-  for (const NamedText& text : texts) add(ParseClaims(text.text, {text.path, zero_ns}));
+  const auto single = [&](size_t at) {
+    return at < texts.size() && CountInterruptSnapshots(texts[at].text) == 1;
+  };
+  for (size_t i = 0; i < texts.size(); ++i) {
+    const ClaimContext context{texts[i].path, zero_ns};
+    if (!single(i) || !single(i + 1)) {
+      add(ParseClaims(texts[i].text, context));
+      continue;
+    }
+    const NamedText& after = texts[i + 1];
+    add(ParseInterruptPair(texts[i].text, context, after.text, {after.path, zero_ns}));
+    ++i;
+  }
   return all;
 }
 
@@ -68,7 +81,22 @@ void FillIn(const VerifyArgs& args, const ClaimWindow& window, std::vector<Claim
   for (Claim& claim : claims) {
     if (!args.source.empty()) claim.source = args.source;
     if (claim.node.empty()) claim.node = args.node;
+    if (claim.queue.empty()) claim.queue = args.queue;
     if (claim.window == ClaimWindow{}) claim.window = window;
+  }
+}
+
+// A number without its window is judged over the whole incident: that is worth a word.
+void SayUnplaced(const std::vector<Claim>& claims) {
+  std::string said;
+  for (const Claim& claim : claims) {
+    if (claim.window != ClaimWindow{} || claim.subject.counts.empty() || claim.file == said)
+      continue;
+    said = claim.file;
+    SayError(
+        fmt::format("note: {} does not say when it counted: judged over the whole incident; "
+                    "--from and --to narrow it",
+                    said));
   }
 }
 
@@ -110,6 +138,7 @@ absl::Status Verify(const VerifyArgs& args) {
   if (!given.ok()) return given.status();
   ClaimFile file = ReadAll(texts, window.from_ns);
   FillIn(args, *given, file.claims);
+  SayUnplaced(file.claims);
   const ClaimReport report = JudgeClaims(incident->recording, std::move(file.claims));
   SayProblems(report, file.problems);
   if (args.json) {
@@ -143,6 +172,8 @@ void AddVerify(CLI::App& app, Action& action) {
       ->type_name("NAME");
   command->add_option("--node", args->node, "where it was counted, if the file does not tell")
       ->type_name("NODE");
+  command->add_option("--queue", args->queue, "of what, where the file does not tell")
+      ->type_name("Q");
   command->add_option("--from", args->from, "when it was counted, if the file does not tell")
       ->type_name("T");
   command->add_option("--to", args->to, "up to this time")->type_name("T");

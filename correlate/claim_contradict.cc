@@ -115,6 +115,9 @@ class Finder {
   void Compare(size_t a, size_t b, size_t said) {
     const Claim& first = claims_[a];
     const Claim& second = claims_[b];
+    // Of nobody knows which queues; or counted at two places that need not agree.
+    if (queues_[a].empty()) return;
+    if (first.source == second.source && first.name != second.name) return;
     const std::string values = Number(first.value) + InText(first.window) + " and " +
                                Number(second.value) + InText(second.window);
     const bool same_source = first.source == second.source;

@@ -151,8 +151,10 @@ std::optional<Interval> ClaimMeasure::Between(size_t pair, Count count, const Cl
   const bool guest = side == joined_->pairs()[pair].guest;
   const int64_t from_ns = window.from_ns.value_or(incident_.from_ns);
   const int64_t to_ns = window.to_ns.value_or(incident_.to_ns);
+  const int64_t late_from_ns = from_ns + (window.from_ns ? window.slack_ns : 0);
+  const int64_t late_to_ns = to_ns + (window.to_ns ? window.slack_ns : 0);
   auto inside =
-      CellInterval(LedgerOf(pair, Kind::kInner, guest, from_ns, to_ns), count, false, hook);
+      CellInterval(LedgerOf(pair, Kind::kInner, guest, late_from_ns, to_ns), count, false, hook);
   if (!window.from_ns && !window.to_ns) return inside;
   // What happened between the window's ends and the snapshots next to them may have been in it.
   std::optional<int64_t> before_ns, after_ns;
@@ -162,7 +164,7 @@ std::optional<Interval> ClaimMeasure::Between(size_t pair, Count count, const Cl
     const AxisTime begin = side->node->axis.At(snapshot.begin.mono_ns);
     const AxisTime end = side->node->axis.At(snapshot.end.mono_ns);
     if (window.from_ns && end.hi_ns <= from_ns) before_ns = begin.lo_ns;
-    if (window.to_ns && !after_ns && begin.lo_ns >= to_ns) after_ns = end.hi_ns;
+    if (window.to_ns && !after_ns && begin.lo_ns >= late_to_ns) after_ns = end.hi_ns;
   }
   const int64_t outer_from_ns = before_ns.value_or(incident_.from_ns);
   const int64_t outer_to_ns = after_ns.value_or(incident_.to_ns);

@@ -86,6 +86,7 @@ class ClaimMeasure {
   const QueueLedger& LedgerOf(size_t pair, Kind kind, bool guest, int64_t from_ns, int64_t to_ns);
   std::optional<Interval> Between(size_t pair, Count count, const ClaimWindow& window,
                                   std::string* hook);
+  void KeepOneNode(const Claim& claim, QueueSet* set) const;
   const LocalQueue* SideOf(size_t pair, Count count) const;
   Measured Anywhere(size_t pair, Count count, int64_t length_ns);
 

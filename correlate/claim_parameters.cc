@@ -15,6 +15,8 @@ namespace {
 // What is lost at random varies by its standard deviation; three of them leave out one in 370.
 constexpr double kDeviations = 3;
 
+constexpr double kMostLost = 0.5;
+
 struct Range {
   double lo = 0;
   double hi = 0;
@@ -93,7 +95,8 @@ std::optional<ParameterTrial> LostShare(const MeasuredClaim& entry,
   }
   if (members.size() < 2) return std::nullopt;
   ParameterTrial trial;
-  if (!common || lost.hi <= 0) return trial;
+  // What loses more than half is another mistake.
+  if (!common || lost.hi <= 0 || lost.lo > kMostLost) return trial;
   trial.chance = ChanceOf(members);
   if (trial.chance > kChanceMax) return trial;
   const Claim& claim = entry.judged->claim;

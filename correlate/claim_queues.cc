@@ -120,6 +120,24 @@ std::optional<size_t> ClaimMeasure::Sibling(size_t pair, const std::string& queu
   return std::nullopt;
 }
 
+// A sum over several queues is one node's: that of the side that counts it.
+void ClaimMeasure::KeepOneNode(const Claim& claim, QueueSet* set) const {
+  if (claim.queue.find('*') == std::string::npos || claim.subject.counts.empty()) return;
+  std::set<std::string> nodes;
+  std::erase_if(set->pairs, [&](size_t pair) {
+    const LocalQueue* side = SideOf(pair, claim.subject.counts.front());
+    if (side != nullptr) nodes.insert(side->node->name);
+    return side == nullptr;
+  });
+  if (set->pairs.empty() && set->why.empty()) {
+    set->why = "no side that counts it is known for '" + claim.queue + "'";
+  }
+  if (nodes.size() < 2) return;
+  set->pairs.clear();
+  set->why = "'" + claim.queue + "' may be on " +
+             SomeOf(std::vector<std::string>(nodes.begin(), nodes.end())) + "; name the node";
+}
+
 QueueSet ClaimMeasure::FindQueues(const Claim& claim) const {
   QueueSet set;
   std::vector<std::string> known;
@@ -145,6 +163,7 @@ QueueSet ClaimMeasure::FindQueues(const Claim& claim) const {
                                   : "'" + claim.queue + "'" + on + " may be ";
     set.why += SomeOf(names);
   }
+  KeepOneNode(claim, &set);
   // What everything means, only its source knows; and between two lives of an agent nobody counted.
   set.open = claim.queue == "*" || set.pairs.size() > found.size();
   return set;

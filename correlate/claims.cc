@@ -134,8 +134,10 @@ std::vector<std::string> QueuesOf(const ClaimMeasure& measure, const std::vector
   queues.reserve(claims.size());
   for (const Claim& claim : claims) {
     const QueueSet set = measure.FindQueues(claim);
-    queues.push_back(set.pairs.size() == 1 && !set.open ? measure.NameOf(set.pairs.front())
-                                                        : claim.node + "/" + claim.queue);
+    const std::string said =
+        claim.node.empty() || claim.queue.empty() ? claim.queue : claim.node + "/" + claim.queue;
+    const bool one = set.pairs.size() == 1 && !set.open;
+    queues.push_back(one ? measure.NameOf(set.pairs.front()) : said);
   }
   return queues;
 }

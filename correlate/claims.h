@@ -30,6 +30,7 @@ struct ClaimWindow {
   std::optional<int64_t> from_ns;
   std::optional<int64_t> to_ns;
   std::optional<int64_t> length_ns;
+  int64_t slack_ns = 0;  // from and to may each have been up to this much later
   friend bool operator==(const ClaimWindow&, const ClaimWindow&) = default;
   friend auto operator<=>(const ClaimWindow&, const ClaimWindow&) = default;
 };

@@ -22,6 +22,15 @@ struct Format {
 // The first that recognises the text reads it: the more particular ones come first.
 constexpr std::array kFormats = {
     Format{LooksLikeClaimJson, ReadClaimJson},
+    Format{LooksLikeIrqfdStats, ReadIrqfdStats},
+    Format{LooksLikeEventfdCount, ReadEventfdCount},
+    Format{LooksLikeQueueCorrelation, ReadQueueCorrelation},
+    Format{LooksLikeIrqMonitor, ReadIrqMonitor},
+    Format{LooksLikePollMonitor, ReadPollMonitor},
+    Format{LooksLikeInterrupts, ReadInterrupts},
+    Format{LooksLikePerfStat, ReadPerfStat},
+    Format{LooksLikeBpftrace, ReadBpftrace},
+    Format{LooksLikeTrace, ReadTrace},
 };
 
 }  // namespace

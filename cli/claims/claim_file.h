@@ -51,7 +51,8 @@ ClaimFile ParseClaims(const std::string& text, const ClaimContext& context);
 // Two /proc/interrupts snapshots in two files: what the second counted more.
 ClaimFile ParseInterruptPair(const std::string& before, const ClaimContext& before_context,
                              const std::string& after, const ClaimContext& after_context);
-bool LooksLikeInterrupts(std::string_view text);
+// How many snapshots of /proc/interrupts a text holds.
+int CountInterruptSnapshots(const std::string& text);
 
 }  // namespace ringside
 

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <ctime>
 #include <utility>
 
 #include "cli/format.h"
@@ -99,6 +100,75 @@ void ClaimSink::Problem(int line, std::string text) {
   if (file_.problems.size() > kProblemsMax) return;
   if (file_.problems.size() == kProblemsMax) text = "and more";
   file_.problems.push_back({context_.file, line, std::move(text)});
+}
+
+void ClaimTally::Add(const std::string& name, const std::string& queue, int64_t value, int line,
+                     const ClaimSubject& subject) {
+  const auto [place, added] = places_.try_emplace({name, queue}, rows_.size());
+  if (added) {
+    // Foreign text names what it likes; nobody reads more than the sink takes.
+    if (rows_.size() > kClaimsMax) {
+      places_.erase(place);
+      return;
+    }
+    rows_.push_back({name, queue, subject, 0, line});
+  }
+  Row& row = rows_[place->second];
+  row.value = value > kClaimMax - row.value ? kClaimMax : row.value + value;
+}
+
+void ClaimTally::Emit(const ClaimWindow& window, ClaimSink* sink) {
+  for (Row& row : rows_) {
+    Claim claim;
+    claim.name = std::move(row.name);
+    claim.queue = std::move(row.queue);
+    claim.subject = std::move(row.subject);
+    claim.value = row.value;
+    claim.window = window;
+    claim.method = method_;
+    sink->Add(std::move(claim), row.line);
+  }
+  rows_.clear();
+  places_.clear();
+}
+
+std::optional<int64_t> ParseSeconds(std::string_view text) {
+  const size_t point = text.find('.');
+  const ParsedCount whole = ParseCount(text.substr(0, point));
+  if (!whole.value || *whole.value > kClaimMax / 1'000'000'000) return std::nullopt;
+  int64_t ns = *whole.value * 1'000'000'000;
+  if (point == std::string_view::npos) return ns;
+  int64_t unit = 100'000'000;
+  for (const char c : text.substr(point + 1)) {
+    if (c < '0' || c > '9') return std::nullopt;
+    ns += (c - '0') * unit;
+    unit /= 10;
+  }
+  return ns;
+}
+
+std::optional<int64_t> LocalTime(std::string_view date, std::string_view clock) {
+  const auto number = [](std::string_view text, size_t at, size_t size) -> int {
+    if (at + size > text.size()) return -1;
+    const ParsedCount parsed = ParseCount(text.substr(at, size));
+    return parsed.value ? static_cast<int>(*parsed.value) : -1;
+  };
+  std::tm local{};
+  local.tm_year = number(date, 0, 4) - 1900;
+  local.tm_mon = number(date, 5, 2) - 1;
+  local.tm_mday = number(date, 8, 2);
+  local.tm_hour = number(clock, 0, 2);
+  local.tm_min = number(clock, 3, 2);
+  const auto seconds = ParseSeconds(clock.size() > 6 ? clock.substr(6) : "");
+  local.tm_isdst = -1;
+  if (local.tm_year < 70 || local.tm_year > 300 || local.tm_mon < 0 || local.tm_mon > 11 ||
+      local.tm_mday < 1 || local.tm_mday > 31 || local.tm_hour < 0 || local.tm_hour > 23 ||
+      local.tm_min < 0 || local.tm_min > 59 || !seconds || *seconds > 60'999'999'999) {
+    return std::nullopt;
+  }
+  const std::time_t start = std::mktime(&local);
+  if (start == -1) return std::nullopt;
+  return static_cast<int64_t>(start) * 1'000'000'000 + *seconds;
 }
 
 ParsedCount ParseCount(std::string_view text) {

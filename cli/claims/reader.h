@@ -5,9 +5,11 @@
 #define RINGSIDE_CLI_CLAIMS_READER_H_
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "cli/claims/claim_file.h"
@@ -66,6 +68,35 @@ struct ParsedCount {
   std::string why;
 };
 ParsedCount ParseCount(std::string_view text);
+
+// Numbers added up by name and queue, in the order in which they first came.
+class ClaimTally {
+ public:
+  explicit ClaimTally(std::string method) : method_(std::move(method)) {}
+  // `subject` unknown: what `name` says.
+  void Add(const std::string& name, const std::string& queue, int64_t value, int line,
+           const ClaimSubject& subject = {});
+  bool empty() const { return rows_.empty(); }
+  // All as claims over `window`; nothing is left.
+  void Emit(const ClaimWindow& window, ClaimSink* sink);
+
+ private:
+  struct Row {
+    std::string name;
+    std::string queue;
+    ClaimSubject subject;
+    int64_t value = 0;
+    int line = 0;
+  };
+  std::string method_;
+  std::vector<Row> rows_;
+  std::map<std::pair<std::string, std::string>, size_t> places_;
+};
+
+// "2026-11-20" and "14:02:11.123" as this machine's local time; nothing if it is none.
+std::optional<int64_t> LocalTime(std::string_view date, std::string_view clock);
+// A number with a fraction: "12345.678901", seconds to ns.
+std::optional<int64_t> ParseSeconds(std::string_view text);
 
 std::string_view TrimText(std::string_view text);
 std::vector<std::string_view> SplitWords(std::string_view text);
