@@ -16,6 +16,9 @@ namespace {
 constexpr double kDeviations = 3;
 
 constexpr double kMostLost = 0.5;
+// A share or an edge can be fitted to any two numbers that are wrong in the same direction: less is
+// left to chance than where the method itself is the known mistake.
+constexpr double kFittedChanceMax = 0.01;
 
 struct Range {
   double lo = 0;
@@ -98,7 +101,7 @@ std::optional<ParameterTrial> LostShare(const MeasuredClaim& entry,
   // What loses more than half is another mistake.
   if (!common || lost.hi <= 0 || lost.lo > kMostLost) return trial;
   trial.chance = ChanceOf(members);
-  if (trial.chance > kChanceMax) return trial;
+  if (trial.chance > kFittedChanceMax) return trial;
   const Claim& claim = entry.judged->claim;
   const bool cleared = Says(claim, "clear");
   const bool probe = Says(claim, "probe");
@@ -136,11 +139,17 @@ class OtherEdge {
     if (common.lo_ns > common.hi_ns) return trial;
     std::vector<Member> members;
     for (const MeasuredClaim* other : group_) {
-      if (const auto member = MemberAt(*other, common)) members.push_back(*member);
+      const auto member = MemberAt(*other, common);
+      if (!member) continue;
+      if (other->judged->verdict == ClaimVerdict::kRefuted) {
+        members.push_back(*member);
+      } else if (member->width > 0) {
+        return trial;  // right where the window was said to be, and changing: it was there
+      }
     }
     trial.chance = ChanceOf(members);
     if (members.size() < 2) trial.chance = 0;
-    if (members.size() < 2 || trial.chance > kChanceMax) return trial;
+    if (members.size() < 2 || trial.chance > kFittedChanceMax) return trial;
     const Window& incident = measure_.incident();
     trial.explanation =
         Explanation{"window-parameter",

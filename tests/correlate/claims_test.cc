@@ -130,6 +130,112 @@ TEST_F(ClaimsTest, SharesAreJudgedToTheirDigits) {
   EXPECT_EQ(Judge(claim).verdict, ClaimVerdict::kRefuted);
 }
 
+// A wrong number and its explanations' ids.
+std::vector<std::string> Ids(const JudgedClaim& judged) {
+  std::vector<std::string> ids;
+  for (const Explanation& explanation : judged.explanations) ids.push_back(explanation.id);
+  return ids;
+}
+
+TEST_F(ClaimsTest, KnownMistakesAreNamed) {
+  const auto number = [](uint64_t value) { return static_cast<int64_t>(value); };
+  using Named = std::vector<std::string>;
+  EXPECT_EQ(Ids(Judge(Of("vhost.signalled", number(truth_.batches)))), Named{"calls-for-signals"});
+  EXPECT_EQ(Ids(Judge(Of("guest.irq", number(truth_.handled)))), Named{"handled-for-irq"});
+  EXPECT_EQ(Ids(Judge(Of("guest.irq", number(2 * truth_.irq)))), Named{"twice"});
+  EXPECT_EQ(Ids(Judge(Of("vhost.used", number(truth_.entries % 65'536)))), Named{"index-wrapped"});
+  // One off is no mistake that anybody knows.
+  EXPECT_EQ(Ids(Judge(Of("vhost.signalled", number(truth_.batches) + 1))), Named{});
+  Claim third = Of("guest.irq", number(truth_.irq));
+  third.window = {.from_ns = window_.from_ns};
+  third.window.to_ns = window_.from_ns + (window_.to_ns - window_.from_ns) / 3;
+  Claim whole = Of("vhost.signalled", number(truth_.signalled));
+  whole.window = {.from_ns = window_.from_ns, .to_ns = window_.to_ns};
+  EXPECT_EQ(Ids(JudgeClaims(recording_, {third, whole}).claims[0]), Named{"other-window"});
+  whole.source = "somebody else";
+  EXPECT_EQ(Ids(JudgeClaims(recording_, {third, whole}).claims[0]), Named{});
+}
+
+TEST_F(ClaimsTest, AShareIsLostOnlyIfAllNumbersLostIt) {
+  const auto less = [](uint64_t value) { return static_cast<int64_t>(value) * 9 / 10; };
+  std::vector<Claim> claims = {Of("guest.irq", less(truth_.irq)),
+                               Of("vhost.batches", less(truth_.batches)),
+                               Of("vhost.signalled", less(truth_.signalled))};
+  for (Claim& claim : claims) claim.method = "maps, read and cleared";
+  EXPECT_EQ(Ids(JudgeClaims(recording_, claims).claims[0]).front(), "read-and-clear");
+  for (Claim& claim : claims) claim.method = "kprobe";
+  EXPECT_EQ(Ids(JudgeClaims(recording_, claims).claims[0]).front(), "hook-misses");
+  claims[1].value = static_cast<int64_t>(truth_.batches);
+  EXPECT_TRUE(JudgeClaims(recording_, claims).claims[0].explanations.empty());
+  // A parameter fits any one number.
+  EXPECT_TRUE(JudgeClaims(recording_, {claims[0]}).claims[0].explanations.empty());
+}
+
+TEST_F(ClaimsTest, SmallNumbersExplainNothing) {
+  // Any of a dozen mistakes would give a number of two digits.
+  PathTruth truth;
+  const Recording small = ModelPath({.seed = 5, .batches = 12}, &truth);
+  const JudgedClaim judged =
+      JudgeClaims(small, {Of("vhost.signalled", static_cast<int64_t>(truth.batches))}).claims[0];
+  EXPECT_EQ(judged.verdict, ClaimVerdict::kRefuted);
+  EXPECT_LE(judged.chance, 0.05);
+  EXPECT_GT(judged.undecided, 0);
+}
+
+std::vector<std::string> Contradicted(const std::vector<Claim>& claims) {
+  std::vector<std::string> ids;
+  for (const Contradiction& contradiction : FindContradictions(claims)) {
+    ids.push_back(contradiction.id);
+  }
+  return ids;
+}
+
+TEST(ContradictionTest, WhatCannotAllBeRight) {
+  using Found = std::vector<std::string>;
+  const Claim irq = Of("guest.irq", 8'567);
+  EXPECT_EQ(Contradicted({irq, Of("guest.irq", 8'568)}), Found{"two-values"});
+  EXPECT_EQ(Contradicted({irq, Of("guest.handled", 7'689), Of("guest.none", 878)}), Found{});
+  EXPECT_EQ(Contradicted({irq, Of("guest.handled", 7'689), Of("guest.none", 888)}), Found{"sum"});
+  EXPECT_EQ(Contradicted({irq, Of("guest.handled", 7'689), Of("guest.none", 800)}), Found{"sum"});
+  EXPECT_EQ(Contradicted({irq, Of("guest.none", 9'000)}), Found{"part"});
+  Claim share = Of("guest.none", 0);
+  share.percent = 20.4;
+  share.digits = 1;
+  share.of = irq.subject;
+  EXPECT_EQ(Contradicted({Of("guest.irq", 10'123), Of("guest.none", 2'145), share}),
+            Found{"percent"});
+  EXPECT_EQ(Contradicted({Of("guest.irq", 10'000), Of("guest.none", 2'041), share}), Found{});
+  EXPECT_EQ(Contradicted({irq, Of("kvm.injected", 8'234)}), Found{"more-than-sent"});
+  EXPECT_EQ(Contradicted({irq, Of("kvm.injected", 8'564)}), Found{});
+  Claim longer = irq;
+  longer.window.length_ns = 300'000'000'000;
+  Claim shorter = longer;
+  shorter.window.length_ns = 30'000'000'000;
+  EXPECT_EQ(Contradicted({longer, shorter}), Found{"same-number"});
+  shorter.value = 9'000;
+  EXPECT_EQ(Contradicted({longer, shorter}), Found{"shorter-more"});
+  shorter.value = 900;
+  EXPECT_EQ(Contradicted({longer, shorter}), Found{});
+}
+
+TEST(ContradictionTest, PartsMoveTheIndexAndTheKernelsRule) {
+  using Found = std::vector<std::string>;
+  Claim one = Of("vhost.signalled", 7'891), two = Of("vhost.signalled", 312);
+  one.part = "delta=1";
+  two.part = "delta=2";
+  EXPECT_EQ(Contradicted({one, two, Of("vhost.used", 8'234)}), Found{"index"});
+  EXPECT_EQ(Contradicted({one, two, Of("vhost.used", 8'515)}), Found{});
+  EXPECT_EQ(Contradicted({one, two, Of("vhost.signalled", 8'000)}), Found{"part"});
+  EXPECT_EQ(Contradicted({Of("irq.count", 999'500)}), Found{"spurious-rule"});
+  EXPECT_EQ(Contradicted({Of("irq.count", 99'999)}), Found{});
+  EXPECT_EQ(
+      Contradicted({Of("irq.unhandled", 99'950), Of("guest.irq", 1'000), Of("guest.none", 103)}),
+      Found{"spurious-rule"});
+  EXPECT_EQ(Contradicted(
+                {Of("irq.unhandled", 99'950), Of("guest.irq", 100'000), Of("guest.none", 99'960)}),
+            Found{});
+}
+
 TEST(ClaimNamesTest, SumsAndOtherToolsNames) {
   EXPECT_EQ(SubjectName(SubjectByName("guest.napi.busy+guest.napi.softirq")),
             "guest.napi.softirq + guest.napi.busy");

@@ -9,6 +9,7 @@
 #include "collector/store/incident_reader.h"
 #include "fmt/format.h"
 #include "nlohmann/json.hpp"
+#include "tests/sim/claims_score.h"
 #include "tests/sim/judge.h"
 #include "tests/sim/scenario.h"
 #include "tests/sim/score.h"
@@ -114,7 +115,7 @@ int Main(int argc, char** argv) {
   app.require_subcommand(1);
   std::string scenario = "random", output, truth, mutation = "none", seeds = "1..100";
   uint64_t seed = 1;
-  bool json = false, mutations = false;
+  bool json = false, mutations = false, claims = false;
   ScoreOptions options;
   CLI::App* run = app.add_subcommand("run", "One run as an incident file");
   run->add_option("--scenario", scenario, "see `list`; random, healthy, fault, pair draw one");
@@ -130,6 +131,7 @@ int Main(int argc, char** argv) {
   score->add_option("--jobs", options.jobs)->check(CLI::Range(1, 64));
   score->add_option("--mutate", mutation);
   score->add_flag("--json", json);
+  score->add_flag("--claims", claims, "what verify makes of wrong numbers, instead of the causes");
   score->add_flag("--verbose", options.verbose, "every failing run");
   try {
     app.parse(argc, argv);
@@ -146,6 +148,11 @@ int Main(int argc, char** argv) {
   if (!ParseSeeds(seeds, &options) || !MakeRun(scenario, 1, Mutation::kNone)) {
     fmt::print(stderr, "ringside-sim: bad --seeds or --scenario\n");
     return kUsage;
+  }
+  if (claims) {
+    const ClaimScore judged = MakeClaimScore(options.from, options.to);
+    fmt::print("{}", json ? ClaimScoreJson(judged) : ClaimScoreText(judged));
+    return judged.passed ? 0 : 1;
   }
   const Score result = MakeScore(options);
   fmt::print("{}", json ? ScoreJson(options, result) : ScoreText(options, result));
