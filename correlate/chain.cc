@@ -171,6 +171,10 @@ void AddMissing(std::string what, Finding* finding) {
 void Link(const std::vector<QueueEvidence>& queues, const std::vector<Finding>& all,
           Finding* finding) {
   const QueueEvidence* evidence = EvidenceOf(queues, *finding);
+  // Of a node's or a VM's finding, any of its queues tells what was observed there.
+  for (const QueueEvidence& queue : queues) {
+    if (evidence == nullptr && Concerns(*finding, queue)) evidence = &queue;
+  }
   bool undecided = false;
   std::vector<std::string> unknown;
   for (const Mechanism& mechanism : kMechanisms) {

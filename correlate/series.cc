@@ -22,6 +22,7 @@ auto LastNotAfter(const Vector& points, size_t snapshot, Place place) {
 StreamSeries::StreamSeries(const Stream& stream) : stream_(&stream) {
   for (size_t i = 0; i < stream.snapshots.size(); ++i) {
     const Snapshot& snapshot = stream.snapshots[i];
+    if (snapshot.full) full_.push_back(i);
     if (i > 0 && !snapshot.full &&
         snapshot.sequence > stream.snapshots[i - 1].sequence + 1 + snapshot.folded) {
       after_hole_.push_back(i);
@@ -36,6 +37,11 @@ StreamSeries::StreamSeries(const Stream& stream) : stream_(&stream) {
     }
     for (const HookSample& hook : snapshot.hooks) hooks_[hook.hook].push_back({i, hook});
   }
+}
+
+bool StreamSeries::Ends(size_t from, size_t to) const {
+  const auto full = std::upper_bound(full_.begin(), full_.end(), from);
+  return HoleBetween(from, to) || (full != full_.end() && *full <= to);
 }
 
 bool StreamSeries::HoleBetween(size_t from, size_t to) const {
@@ -64,7 +70,7 @@ std::optional<CountPoint> StreamSeries::CountAt(QueueId queue, Count count, Hook
   if (points == counts_.end()) return std::nullopt;
   const auto at = LastNotAfter(points->second, snapshot,
                                [](const CountPoint& point) { return point.snapshot; });
-  if (at == points->second.end() || HoleBetween(at->snapshot, snapshot)) return std::nullopt;
+  if (at == points->second.end() || Ends(at->snapshot, snapshot)) return std::nullopt;
   return *at;
 }
 
@@ -72,7 +78,7 @@ std::optional<uint64_t> StreamSeries::GaugeAt(QueueId queue, Gauge gauge, size_t
   const std::vector<GaugePoint>& points = GaugeSeries(queue, gauge);
   const auto at =
       LastNotAfter(points, snapshot, [](const GaugePoint& point) { return point.snapshot; });
-  if (at == points.end() || HoleBetween(at->snapshot, snapshot)) return std::nullopt;
+  if (at == points.end() || Ends(at->snapshot, snapshot)) return std::nullopt;
   return at->value;
 }
 

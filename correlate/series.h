@@ -51,7 +51,11 @@ class StreamSeries {
   std::map<HookId, std::vector<std::pair<size_t, HookSample>>> hooks_;
   // Whether something was lost between two snapshots, the second included.
   bool HoleBetween(size_t from, size_t to) const;
+  // Whether a value of `from` does not hold any more at `to`: changes were lost, or a full snapshot
+  // between them does not have it.
+  bool Ends(size_t from, size_t to) const;
 
+  std::vector<size_t> full_;
   std::vector<size_t> after_hole_;  // snapshots whose predecessor is missing
 };
 

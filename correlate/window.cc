@@ -55,6 +55,11 @@ std::optional<Interval> GrowthByTime(const LocalQueue& queue, Count count, HookI
   const auto last = series.CountAt(queue.info.id, count, hook, own.last);
   if (from_zero) first = CountPoint{};
   if (!first || !last) return std::nullopt;
+  // A position that went back, or jumped, says nothing about what was published between.
+  const bool position = count == Count::kVhostUsed || count == Count::kGuestUsed;
+  const auto jumps = GaugeGrowth(queue, Gauge::kJumps, own);
+  if (position && (last->hi < first->lo || (jumps && jumps->lo > 0)))
+    return Interval{0, std::nullopt};
   Interval growth;
   growth.lo = std::max<int64_t>(0, static_cast<int64_t>(last->lo - first->hi));
   const auto misses = MissesIn(*queue.node, hook, own);

