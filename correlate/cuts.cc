@@ -8,6 +8,7 @@
 
 #include "bpf/position.h"
 #include "correlate/interval.h"
+#include "correlate/window.h"
 
 namespace ringside {
 namespace {
@@ -108,24 +109,6 @@ struct Quiet {
   Counts counts;
 };
 
-// The position read last is older than batches published since: the queue was set up anew, and its
-// ring is read at its old place no more.
-bool Outdated(const LocalQueue& queue, size_t snapshot) {
-  const StreamSeries& series = queue.node->series;
-  const std::vector<GaugePoint>& points = series.GaugeSeries(queue.info.id, Gauge::kPosition);
-  const auto after = std::upper_bound(
-      points.begin(), points.end(), snapshot,
-      [](size_t wanted, const GaugePoint& point) { return wanted < point.snapshot; });
-  if (after == points.begin()) return true;
-  for (const HookId hook : series.HooksOf(queue.info.id, Count::kVhostBatches)) {
-    const auto then =
-        series.CountAt(queue.info.id, Count::kVhostBatches, hook, (after - 1)->snapshot);
-    const auto now = series.CountAt(queue.info.id, Count::kVhostBatches, hook, snapshot);
-    if (then && now && now->hi > then->hi) return true;
-  }
-  return false;
-}
-
 // Somebody other than the queue's backend signals around it: such signals move no index, so a
 // position does not say which of them it is after.
 bool Disturbed(const LocalQueue& queue, size_t snapshot) {
@@ -148,7 +131,7 @@ std::optional<Quiet> QuietAt(const LocalQueue& queue, const std::array<Count, kS
                              size_t snapshot) {
   const StreamSeries& series = queue.node->series;
   const auto pos = series.GaugeAt(queue.info.id, Gauge::kPosition, snapshot);
-  if (!pos || Outdated(queue, snapshot)) return std::nullopt;
+  if (!pos || PositionOutdated(queue, snapshot)) return std::nullopt;
   Quiet quiet{.pos = *pos};
   quiet.epoch =
       static_cast<uint32_t>(series.GaugeAt(queue.info.id, Gauge::kEpoch, snapshot).value_or(0));

@@ -20,6 +20,14 @@ bool IsGuestCount(Count count) {
   return count >= Count::kGuestIrq && count <= Count::kGuestWindows;
 }
 
+// Further on by position and yet less counted: the two are of different lives of the queue.
+bool Behind(const CommonCut& cut, const CommonCut& last) {
+  return std::any_of(last.counts.begin(), last.counts.end(), [&](const auto& counted) {
+    const auto now = cut.counts.find(counted.first);
+    return now != cut.counts.end() && now->second < counted.second;
+  });
+}
+
 class Maker {
  public:
   Maker(const QueuePair& pair, int64_t from_ns, int64_t to_ns);
@@ -125,6 +133,7 @@ std::optional<int64_t> Maker::ValueAt(const CommonCut& cut, Count count) const {
 
 void Maker::SplitPieces() {
   for (const CommonCut& cut : cuts_) {
+    if (!pieces_.empty() && Behind(cut, *pieces_.back().last)) continue;
     if (pieces_.empty() || pieces_.back().last->epoch != cut.epoch) pieces_.push_back({&cut, &cut});
     pieces_.back().last = &cut;
   }

@@ -41,6 +41,22 @@ std::optional<uint64_t> MissesIn(const NodeStream& node, HookId hook, const Snap
   return std::min(*after->misses - std::min(*before->misses, *after->misses), kValueMax);
 }
 
+bool PositionOutdated(const LocalQueue& queue, size_t snapshot) {
+  const StreamSeries& series = queue.node->series;
+  const std::vector<GaugePoint>& points = series.GaugeSeries(queue.info.id, Gauge::kPosition);
+  const auto after = std::upper_bound(
+      points.begin(), points.end(), snapshot,
+      [](size_t wanted, const GaugePoint& point) { return wanted < point.snapshot; });
+  if (after == points.begin()) return false;  // never read by then
+  for (const HookId hook : series.HooksOf(queue.info.id, Count::kVhostBatches)) {
+    const auto then =
+        series.CountAt(queue.info.id, Count::kVhostBatches, hook, (after - 1)->snapshot);
+    const auto now = series.CountAt(queue.info.id, Count::kVhostBatches, hook, snapshot);
+    if (then && now && now->hi > then->hi) return true;
+  }
+  return false;
+}
+
 std::optional<Interval> GrowthByTime(const LocalQueue& queue, Count count, HookId hook,
                                      const SnapshotRange& range) {
   const StreamSeries& series = queue.node->series;
@@ -58,8 +74,10 @@ std::optional<Interval> GrowthByTime(const LocalQueue& queue, Count count, HookI
   // A position that went back, or jumped, says nothing about what was published between.
   const bool position = count == Count::kVhostUsed || count == Count::kGuestUsed;
   const auto jumps = GaugeGrowth(queue, Gauge::kJumps, own);
-  if (position && (last->hi < first->lo || (jumps && jumps->lo > 0)))
+  if (position &&
+      (last->hi < first->lo || (jumps && jumps->lo > 0) || PositionOutdated(queue, own.last))) {
     return Interval{0, std::nullopt};
+  }
   Interval growth;
   growth.lo = std::max<int64_t>(0, static_cast<int64_t>(last->lo - first->hi));
   const auto misses = MissesIn(*queue.node, hook, own);

@@ -22,6 +22,10 @@ struct SnapshotRange {
 };
 std::optional<SnapshotRange> RangeOf(const NodeStream& node, int64_t from_ns, int64_t to_ns);
 
+// Whether the position read last, as of a snapshot, is older than batches published since: a queue
+// was set up anew, and its ring is read at its old place no more.
+bool PositionOutdated(const LocalQueue& queue, size_t snapshot);
+
 // How much a count grew between two snapshots, misses of its hook included; nothing if it was never
 // observed. The upper end is absent where the hook's misses cannot be seen.
 std::optional<Interval> GrowthByTime(const LocalQueue& queue, Count count, HookId hook,
