@@ -149,9 +149,10 @@ MaybeFinding DeadQueue(const QueueEvidence& evidence, const std::optional<Stall>
   }
   const bool came = stall->told == true || (interrupts && interrupts->lo > 0);
   if (stall->armed == false || came) {
-    finding.because = came ? "interrupts arrive, and the guest's driver does not poll on them"
-                           : "the guest's driver has asked for silence, as one that polls does, and"
-                             " does not poll";
+    finding.because =
+        came ? "the guest was interrupted for entries that still wait, and does not poll"
+             : "the guest's driver has asked for silence, as one that polls does, and"
+               " does not poll";
     finding.ruled_out.push_back({"a missed or lost signal: the guest waits for none", {}});
   } else if (!stall->lost) {
     finding.certainty = Certainty::kMedium;

@@ -55,6 +55,7 @@ TEST(GoldenTest, StoredIncidents) {
     ExpectGolden(name + ".summary", {name + ".rsi"}, data);
     ExpectGolden(name + ".queues", {"queues", name + ".rsi"}, data);
     ExpectGolden(name + ".ledger", {"ledger", name + ".rsi"}, data);
+    ExpectGolden(name + ".explain", {"explain", name + ".rsi"}, data);
   }
 }
 
