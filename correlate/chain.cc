@@ -156,6 +156,14 @@ std::string Unobserved(Cause cause, const QueueEvidence& queue) {
   }
 }
 
+// What a load does ends with it; what a lost signal or a dead interrupt does stays.
+bool Overlap(const Finding& cause, const Finding& effect) {
+  if (cause.cause != Cause::kLateVcpu && cause.cause != Cause::kSoftirqSqueeze) return true;
+  const int64_t cause_end_ns = cause.until_ns == 0 ? INT64_MAX : cause.until_ns;
+  const int64_t effect_end_ns = effect.until_ns == 0 ? INT64_MAX : effect.until_ns;
+  return cause.since_ns <= effect_end_ns && effect.since_ns <= cause_end_ns;
+}
+
 std::string Reference(const Finding& cause, const Finding& effect) {
   std::string text(CauseId(cause.cause));
   return cause.queue == effect.queue ? text : text + "@" + cause.queue;
@@ -182,6 +190,7 @@ void Link(const std::vector<QueueEvidence>& queues, const std::vector<Finding>& 
     bool found = false;
     for (const Finding& cause : all) {
       if (cause.cause != mechanism.cause || !SamePlace(queues, cause, *finding)) continue;
+      if (!Overlap(cause, *finding)) continue;
       found = true;
       const bool suffices = Suffices(queues, cause, *finding);
       (suffices ? finding->caused_by : finding->contributors).push_back(Reference(cause, *finding));

@@ -135,6 +135,8 @@ MaybeFinding DuplicateInjection(const QueueEvidence& evidence) {
     SayDelivery(evidence, identity, &finding);
     RuleOutUpstream(evidence, &finding);
   }
+  finding.next.push_back({"", "ringside ledger INCIDENT --queue " + evidence.Name(),
+                          "shows at which stage the account changes"});
   finding.danger = "each of them finds nothing (IRQ_NONE) unless work came meanwhile";
   finding.would_refute = "a second injector on the same message that was not observed";
   return finding;
@@ -284,6 +286,12 @@ MaybeFinding LostInterrupt(const QueueEvidence& evidence, const std::optional<St
   }
   finding.because = "an interrupt was sent and did not arrive";
   if (identity == delivery) RuleOutUpstream(evidence, &finding);
+  if (evidence.guest) {
+    const std::string device = evidence.guest.queue().info.device;
+    finding.next.push_back({evidence.GuestNode(),
+                            "ip link set " + device + " down && ip link set " + device + " up",
+                            "polls every queue once; cuts connections for about a second"});
+  }
   finding.danger = "one is enough to stop a queue whose guest waits for it";
   finding.would_refute = "a second path by which these interrupts reached the guest";
   return finding;

@@ -235,6 +235,9 @@ MaybeFinding IrqStormRisk(const QueueEvidence& evidence) {
   finding.danger = "the queue goes dead when the limit is reached: within " +
                    Seconds(2 * limit_ns) + " at this rate";
   finding.would_refute = "a share of handled interrupts above 1 in 1,000";
+  finding.next.push_back({evidence.GuestNode(),
+                          "cat /proc/irq/" + std::to_string(guest.queue().info.irq) + "/spurious",
+                          "the kernel's own count; only reads"});
   return finding;
 }
 

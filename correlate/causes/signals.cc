@@ -151,6 +151,13 @@ MaybeFinding InterruptMerging(const QueueEvidence& evidence) {
   finding.against.push_back(
       {"merging alone loses no work: one interrupt stands for all entries published", {}});
   finding.would_refute = "the guest's handler runs as often as the host injects";
+  if (evidence.guest) {
+    const std::string irq = std::to_string(evidence.guest.queue().info.irq);
+    finding.next.push_back(
+        {evidence.GuestNode(),
+         "cat /proc/irq/" + irq + "/effective_affinity_list; top -b -n1 -1 | head",
+         "which CPU takes it and how busy that one is; only reads"});
+  }
   return finding;
 }
 
@@ -172,6 +179,11 @@ MaybeFinding SlowPathInjection(const QueueEvidence& evidence) {
   finding.missing.push_back("what it costs in time (needs events of both sides)");
   finding.danger = "each adds a scheduling delay, for the signalling thread as well";
   finding.would_refute = "kvm_arch_set_irq_inatomic returning success for this route";
+  if (evidence.guest) {
+    const std::string irq = std::to_string(evidence.guest.queue().info.irq);
+    finding.next.push_back({evidence.GuestNode(), "cat /proc/irq/" + irq + "/smp_affinity_list",
+                            "an interrupt for one CPU alone can take the fast path; only reads"});
+  }
   return finding;
 }
 

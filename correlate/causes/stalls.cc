@@ -97,6 +97,10 @@ MaybeFinding NoTxSignal(const QueueEvidence& evidence, const std::optional<Stall
     finding.evidence.push_back(evidence.Say(Words(*unwired) + " batches had no eventfd to signal",
                                             {Count::kVhostUnwired}));
   }
+  finding.next.push_back({evidence.GuestNode(),
+                          "echo options virtio_net napi_tx=0 > /etc/modprobe.d/virtio-net.conf",
+                          "from the next boot on entries are freed when sending, without"
+                          " interrupts; a fix belongs into the backend (not tried in the lab)"});
   finding.danger = "transmission stalls whenever no packet comes in";
   finding.would_refute = "a signal of this queue after its index passed used_event";
   return finding;
@@ -159,6 +163,11 @@ MaybeFinding DeadQueue(const QueueEvidence& evidence, const std::optional<Stall>
     finding.missing.push_back(
         "whether the signal was sent: merged, injected and taken interrupts at this index");
   }
+  const std::string device = evidence.guest.queue().info.device;
+  finding.next.push_back({evidence.GuestNode(),
+                          "cat /sys/class/net/" + device +
+                              "/threaded; ps -eo pid,comm,cls,psr,stat | grep -E 'napi|ksoftirqd'",
+                          "who should poll it, and whether that task gets to run; only reads"});
   finding.danger = "the tap's ring fills, then the host drops";
   finding.would_refute = "last_used_idx of the guest moving";
   return finding;
