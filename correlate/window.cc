@@ -57,6 +57,25 @@ bool PositionOutdated(const LocalQueue& queue, size_t snapshot) {
   return false;
 }
 
+namespace {
+
+// What the agent counts itself. Positions, and what the kernel has counted since long before, start
+// where they were first read.
+bool StartsAtZero(Count count) {
+  switch (count) {
+    case Count::kVhostUsed:
+    case Count::kGuestUsed:
+    case Count::kGuestProcIrq:
+    case Count::kSoftnetProcessed:
+    case Count::kSoftnetSqueezed:
+    case Count::kVcpuRunUs:
+    case Count::kVcpuDelayUs: return false;
+    default: return true;
+  }
+}
+
+}  // namespace
+
 std::optional<Interval> GrowthByTime(const LocalQueue& queue, Count count, HookId hook,
                                      const SnapshotRange& range) {
   const StreamSeries& series = queue.node->series;
@@ -64,8 +83,7 @@ std::optional<Interval> GrowthByTime(const LocalQueue& queue, Count count, HookI
   // the kernel's own count do not start at zero: they start where they were first read.
   const auto from = series.FirstSnapshotOf(queue.info.id, count, hook);
   if (!from || *from > range.last) return std::nullopt;
-  const bool from_zero = *from > range.first && count != Count::kVhostUsed &&
-                         count != Count::kGuestUsed && count != Count::kGuestProcIrq;
+  const bool from_zero = *from > range.first && StartsAtZero(count);
   const SnapshotRange own{std::max(range.first, *from), range.last};
   auto first = series.CountAt(queue.info.id, count, hook, own.first);
   const auto last = series.CountAt(queue.info.id, count, hook, own.last);

@@ -149,7 +149,8 @@ CREATE VIEW series_ends AS
   FROM ends e JOIN series r ON r.id = e.series JOIN queues q ON q.id = r.queue
   JOIN (SELECT y.series AS series, y.first > (SELECT min(t.id) FROM snapshots t
           WHERE t.stream = p.stream) AND c.name NOT IN
-          ('vhost.used', 'guest.used', 'guest.proc_irq') AS new
+          ('vhost.used', 'guest.used', 'guest.proc_irq', 'softnet.processed', 'softnet.squeezed',
+          'vcpu.run_us', 'vcpu.delay_us') AS new
         FROM ends y JOIN series w ON w.id = y.series JOIN queues p ON p.id = w.queue
         JOIN count_names c ON c.id = w.count) z ON z.series = e.series
   JOIN samples a ON a.snapshot = e.first AND a.series = e.series

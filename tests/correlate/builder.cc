@@ -67,13 +67,14 @@ Builder& Builder::GuestCounts(const std::vector<Count>& counts) {
   return *this;
 }
 
-Builder& Builder::Vcpu(int64_t run_us_per_step, int64_t delay_us_per_step) {
+Builder& Builder::Vcpu(int64_t run_us_per_step, int64_t delay_us_per_step,
+                       uint64_t delay_us_before) {
   QueueInfo info{.id = kOther, .generation = 1, .kind = QueueKind::kVcpu};
   info.device = "kvm-1234";
   info.queue = "vcpu0";
   info.vm_id = "vm-one";
   if (vcpu_.empty()) host_.stream.queues.push_back(info);
-  vcpu_.insert({{Count::kVcpuRunUs, 0}, {Count::kVcpuDelayUs, 0}});
+  vcpu_.insert({{Count::kVcpuRunUs, 0}, {Count::kVcpuDelayUs, delay_us_before}});
   vcpu_step_ = {{Count::kVcpuRunUs, run_us_per_step}, {Count::kVcpuDelayUs, delay_us_per_step}};
   return *this;
 }

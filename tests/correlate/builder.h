@@ -23,7 +23,7 @@ class Builder {
   Builder& HostCounts(const std::vector<Count>& counts);
   Builder& GuestCounts(const std::vector<Count>& counts);
   // Counts of a pseudo-queue of the host (kVcpu) or the guest (kCpu).
-  Builder& Vcpu(int64_t run_us_per_step, int64_t delay_us_per_step);
+  Builder& Vcpu(int64_t run_us_per_step, int64_t delay_us_per_step, uint64_t delay_us_before = 0);
   Builder& Softnet(int64_t processed_per_step, int64_t squeezed_per_step);
 
   // `n` steps of `ms`; each adds `growth`, of either side.

@@ -248,6 +248,18 @@ TEST(LateVcpuTest, WaitingLongerThanRunning) {
   EXPECT_EQ(Find(Analyse(idle.Both(), {}), Cause::kLateVcpu), nullptr);
 }
 
+// What the kernel has counted since the vCPU's thread began is no growth of the window in which it
+// was first read.
+TEST(LateVcpuTest, FirstReadLater) {
+  Builder builder = Path();
+  builder.Steps(2, 500, {});
+  builder.Vcpu(100'000, 300'000, 50'000'000).Steps(6, 500, {});
+  const Analysis analysis = Analyse(builder.Both(), {});
+  const Finding* finding = Find(analysis, Cause::kLateVcpu);
+  ASSERT_NE(finding, nullptr);
+  EXPECT_NE(finding->title.find(" 60% "), std::string::npos) << finding->title;
+}
+
 TEST(TunRingFullTest, TheRootNeedsEverythingElseRuledOut) {
   Builder builder = Path();
   builder.Vcpu(100'000, 100).Softnet(10'000, 0);
