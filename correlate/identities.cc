@@ -162,7 +162,8 @@ void JudgeDelivery(QueueLedger* ledger) {
   Identity identity = Judge(claim, *injected, *merged + *irq, ledger->binding);
   identity.residuals.push_back({"merged", merged->lo, merged->hi.value_or(INT64_MAX)});
   // Where many merges may have been none, as many duplicates could hide behind them.
-  const int64_t hidden = -identity.residuals.front().lo - in_flight - ledger->cut.pending_last;
+  const int64_t least = std::max(identity.residuals.front().lo, -INT64_MAX / 2);
+  const int64_t hidden = -least - in_flight - ledger->cut.pending_last;
   if (identity.verdict == Verdict::kHolds && hidden > 0) {
     identity.verdict = Verdict::kInconclusive;
     identity.why += "; up to " + std::to_string(hidden) +
