@@ -77,6 +77,9 @@ std::vector<QueueRow> ListQueues(const Recording& recording, const Ledger& ledge
   std::map<std::string, QueueRow> by_name;
   for (const StreamView& view : ViewStreams(recording, ledger)) {
     for (auto& [id, row] : RowsOfStream(view)) {
+      // Softnet and vCPU counts travel like a queue's, and are none.
+      const QueueKind kind = row.info.kind;
+      if (kind == QueueKind::kCpu || kind == QueueKind::kVcpu) continue;
       SetPartner(ledger, row);
       by_name[row.name] = std::move(row);
     }
