@@ -111,6 +111,26 @@ std::optional<SnapshotRange> LongestRun(const Side& side, Count base,
   return best;
 }
 
+std::optional<SnapshotRange> LongestStretch(const SnapshotRange& range, size_t steps,
+                                            const std::function<bool(size_t)>& holds) {
+  std::optional<SnapshotRange> best;
+  size_t from = range.first;
+  for (size_t i = range.first; i < range.last; ++i) {
+    if (!holds(i)) {
+      from = i + 1;
+    } else if (i + 1 - from >= steps && (!best || i + 1 - from > best->last - best->first)) {
+      best = SnapshotRange{from, i + 1};
+    }
+  }
+  return best;
+}
+
+NextStep QueueEvidence::DownAndUp() const {
+  const std::string device = guest ? guest.queue().info.device : "DEVICE";
+  return {GuestNode(), "ip link set " + device + " down && ip link set " + device + " up",
+          "polls every queue once and arms it again; cuts connections for about a second"};
+}
+
 bool QueueEvidence::tx() const {
   const LocalQueue& queue = guest ? guest.queue() : host.queue();
   return queue.info.queue.starts_with("tx");

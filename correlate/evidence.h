@@ -68,6 +68,11 @@ class Side {
 std::optional<SnapshotRange> LongestRun(const Side& side, Count base,
                                         const std::function<bool(const SnapshotRange&)>& is_so);
 
+// The longest stretch of at least `steps` single steps (snapshot i to i + 1) for which `holds(i)`;
+// of equally long ones the first.
+std::optional<SnapshotRange> LongestStretch(const SnapshotRange& range, size_t steps,
+                                            const std::function<bool(size_t)>& holds);
+
 // What every cause is given.
 struct QueueEvidence {
   const Joined* joined = nullptr;
@@ -89,6 +94,8 @@ struct QueueEvidence {
   // A finding about this queue over a stretch of a side's snapshots, or since a time.
   Finding Found(Cause cause, Certainty certainty, const Side& side, const SnapshotRange& run) const;
   Finding Found(Cause cause, Certainty certainty, int64_t since_ns) const;
+  // Taking the guest's device down and up: its driver polls every queue once.
+  NextStep DownAndUp() const;
 };
 
 }  // namespace ringside

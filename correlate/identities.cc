@@ -109,7 +109,7 @@ void JudgeWake(QueueLedger* ledger) {
                         Optional(*ledger, Count::kEventfdWritten) +
                         Optional(*ledger, Count::kEventfdOther);
   const Interval masked = Optional(*ledger, Count::kVhostMasked);
-  Claim claim{"vhost.signalled + eventfd.written = irqfd.woken + vhost.masked", "not woken"};
+  Claim claim{kWakeId, "not woken"};
   claim.slack_low = claim.slack_high = ledger->cut.by_position ? 0 : 1;
   claim.slack_why = "signal under way";
   Identity identity = Judge(claim, sent, *woken + masked, ledger->binding);
@@ -125,7 +125,7 @@ void JudgeInjection(QueueLedger* ledger) {
   const Interval slow = Optional(*ledger, Count::kKvmSlowpath);
   // Wake-ups on the slow path may share one injection: each is at most one short. None gives two;
   // only the one work item that was under way at each edge may be one more.
-  Claim claim{"irqfd.woken = kvm.injected + kvm.rejected", "merged work"};
+  Claim claim{kInjectionId, "merged work"};
   const int64_t by_time = ledger->cut.by_position ? 0 : 1;
   claim.slack_high = slow.hi.value_or(INT64_MAX / 4) + by_time;
   claim.slack_low = (slow.hi.value_or(1) > 0 ? int64_t{ledger->cut.epochs} : 0) + by_time;
@@ -136,18 +136,18 @@ void JudgeInjection(QueueLedger* ledger) {
 }
 
 void JudgeDelivery(QueueLedger* ledger) {
-  constexpr const char* kId = "kvm.injected - kvm.merged = guest.irq";
   const auto injected = Cell(*ledger, Count::kKvmInjected);
   const auto irq = Cell(*ledger, Count::kGuestIrq);
   if (!injected || !irq) return;
   const auto merged = Cell(*ledger, Count::kKvmMerged);
   if (!merged) {
-    ledger->identities.push_back(Missing(kId, "how many merged is not observed on this kernel"));
+    ledger->identities.push_back(
+        Missing(kDeliveryId, "how many merged is not observed on this kernel"));
     return;
   }
   // Each piece between two changes of the message has its own two edges.
   const int64_t in_flight = int64_t{ledger->cut.in_flight} * ledger->cut.epochs;
-  Claim claim{kId, "in flight", in_flight, in_flight, true};
+  Claim claim{kDeliveryId, "in flight", in_flight, in_flight, true};
   claim.slack_why = "in flight";
   if (!ledger->cut.by_position && !ledger->cut.why_not.empty()) {
     // By time the two sides' edges are not the same instant: traffic between them is no fault.

@@ -11,6 +11,12 @@
 
 namespace ringside {
 
+// Ids of identities that the causes look up.
+inline constexpr const char* kWakeId =
+    "vhost.signalled + eventfd.written = irqfd.woken + vhost.masked";
+inline constexpr const char* kInjectionId = "irqfd.woken = kvm.injected + kvm.rejected";
+inline constexpr const char* kDeliveryId = "kvm.injected - kvm.merged = guest.irq";
+
 struct IdentityContext {
   uint32_t host_cpus = 0;  // 0 unknown: transmits under way at an edge are not bounded
   uint32_t ring_size = 0;

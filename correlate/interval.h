@@ -28,6 +28,11 @@ struct Interval {
   friend bool operator==(const Interval&, const Interval&) = default;
 };
 
+// What was never observed adds nothing that is known of.
+inline Interval Or0(const std::optional<Interval>& value) {
+  return value.value_or(Interval::Exactly(0));
+}
+
 inline Interval operator+(const Interval& a, const Interval& b) {
   Interval sum{a.lo + b.lo, std::nullopt};
   if (a.hi && b.hi) sum.hi = *a.hi + *b.hi;

@@ -9,10 +9,6 @@
 namespace ringside {
 namespace {
 
-constexpr std::string_view kDelivery = "kvm.injected - kvm.merged = guest.irq";
-constexpr std::string_view kInjection = "irqfd.woken = kvm.injected + kvm.rejected";
-constexpr std::string_view kWake = "vhost.signalled + eventfd.written = irqfd.woken + vhost.masked";
-
 bool Violated(const Identity* identity) {
   return identity != nullptr && identity->verdict == Verdict::kViolated;
 }
@@ -38,7 +34,7 @@ void SayDelivery(const QueueEvidence& evidence, const Identity& identity, Findin
 }
 
 void RuleOutUpstream(const QueueEvidence& evidence, Finding* finding) {
-  for (const std::string_view id : {kWake, kInjection}) {
+  for (const std::string_view id : {kWakeId, kInjectionId}) {
     const Identity* identity = evidence.FindIdentity(id);
     if (identity == nullptr || identity->verdict != Verdict::kHolds) continue;
     finding->ruled_out.push_back({std::string(id) + " holds: " + identity->why, {}});
@@ -115,8 +111,8 @@ std::string Text(const MsiMessage& message) {
 
 MaybeFinding DuplicateInjection(const QueueEvidence& evidence) {
   if (!evidence.host) return std::nullopt;
-  const Identity* delivery = evidence.FindIdentity(kDelivery);
-  const Identity* injection = evidence.FindIdentity(kInjection);
+  const Identity* delivery = evidence.FindIdentity(kDeliveryId);
+  const Identity* injection = evidence.FindIdentity(kInjectionId);
   const bool upstream = Violated(injection) && Sign(evidence, *injection) < 0;
   const bool downstream = Violated(delivery) && Sign(evidence, *delivery) < 0;
   if (!upstream && !downstream) return std::nullopt;
@@ -156,7 +152,7 @@ MaybeFinding StaleRoute(const QueueEvidence& evidence, const std::optional<Stall
   const auto injected = evidence.host.Growth(Count::kKvmInjected, *host);
   const auto irq = evidence.guest.Growth(Count::kGuestIrq, *guest);
   if (!injected || !irq || irq->hi != 0) return std::nullopt;
-  const Identity* delivery = evidence.FindIdentity(kDelivery);
+  const Identity* delivery = evidence.FindIdentity(kDeliveryId);
   const bool unheard = Violated(delivery) && Sign(evidence, *delivery) > 0;
   if (injected->lo == 0 && !unheard && !StallShowsLoss(evidence, stall)) return std::nullopt;
   const int64_t since_ns = stall && injected->lo == 0 ? stall->from_ns : messages->since_ns;
@@ -186,7 +182,7 @@ MaybeFinding LostAcrossPause(const QueueEvidence& evidence, const std::optional<
   if (!evidence.host) return std::nullopt;
   const auto pause = FindPause(evidence.host);
   if (!pause) return std::nullopt;
-  const Identity* delivery = evidence.FindIdentity(kDelivery);
+  const Identity* delivery = evidence.FindIdentity(kDeliveryId);
   const bool lost = Violated(delivery) && Sign(evidence, *delivery) > 0;
   const int64_t paused_ns = evidence.host.Begin(pause->first).lo_ns;
   const bool stalled = StallShowsLoss(evidence, stall) && stall->to_ns > paused_ns;
@@ -218,22 +214,16 @@ MaybeFinding LostAcrossPause(const QueueEvidence& evidence, const std::optional<
   }
   if (lost) SayDelivery(evidence, *delivery, &finding);
   finding.would_refute = "an interrupt of this queue handled after the VM resumed";
-  finding.next.push_back(
-      {evidence.GuestNode(),
-       "ip link set " +
-           (evidence.guest ? evidence.guest.queue().info.device : std::string("DEVICE")) +
-           " down && ip link set " +
-           (evidence.guest ? evidence.guest.queue().info.device : std::string("DEVICE")) + " up",
-       "polls the queue once and arms it again; cuts connections for a second"});
+  finding.next.push_back(evidence.DownAndUp());
   return finding;
 }
 
 MaybeFinding LostInterrupt(const QueueEvidence& evidence, const std::optional<Stall>& stall) {
   if (!evidence.host) return std::nullopt;
   const Side& host = evidence.host;
-  const Identity* delivery = evidence.FindIdentity(kDelivery);
-  const Identity* injection = evidence.FindIdentity(kInjection);
-  const Identity* wake = evidence.FindIdentity(kWake);
+  const Identity* delivery = evidence.FindIdentity(kDeliveryId);
+  const Identity* injection = evidence.FindIdentity(kInjectionId);
+  const Identity* wake = evidence.FindIdentity(kWakeId);
   std::string where;
   const Identity* identity = nullptr;
   for (const auto& [candidate, text] :
@@ -286,12 +276,7 @@ MaybeFinding LostInterrupt(const QueueEvidence& evidence, const std::optional<St
   }
   finding.because = "an interrupt was sent and did not arrive";
   if (identity == delivery) RuleOutUpstream(evidence, &finding);
-  if (evidence.guest) {
-    const std::string device = evidence.guest.queue().info.device;
-    finding.next.push_back({evidence.GuestNode(),
-                            "ip link set " + device + " down && ip link set " + device + " up",
-                            "polls every queue once; cuts connections for about a second"});
-  }
+  if (evidence.guest) finding.next.push_back(evidence.DownAndUp());
   finding.danger = "one is enough to stop a queue whose guest waits for it";
   finding.would_refute = "a second path by which these interrupts reached the guest";
   return finding;

@@ -16,8 +16,6 @@ constexpr int64_t kRuleLimit = 99'900;
 // A gap of HZ/10 between two unhandled ones starts the count of them over.
 constexpr int64_t kRuleGapNs = 100'000'000;
 
-Interval Or0(const std::optional<Interval>& value) { return value.value_or(Interval::Exactly(0)); }
-
 struct BusyShare {
   Interval irq, none, packets, busy;
 };

@@ -13,24 +13,13 @@ namespace {
 // The longest stretch of at least three steps in which the vCPU waited longer than it ran, and for
 // a tenth of the time at least: an idle vCPU waits for nothing.
 std::optional<SnapshotRange> LateRun(const Side& vcpu) {
-  std::optional<SnapshotRange> run, best;
-  for (size_t i = vcpu.range().first; i < vcpu.range().last; ++i) {
+  return LongestStretch(vcpu.range(), 3, [&](size_t i) {
     const auto ran = vcpu.Growth(Count::kVcpuRunUs, {i, i + 1});
     const auto waited = vcpu.Growth(Count::kVcpuDelayUs, {i, i + 1});
     const int64_t step_us = (vcpu.End(i + 1).mid_ns() - vcpu.Begin(i).mid_ns()) / 1000;
-    const bool late = ran && ran->hi && waited && waited->lo > *ran->hi &&
-                      ProductExceeds(waited->lo, 10, step_us, 1);
-    if (!late) {
-      run.reset();
-      continue;
-    }
-    if (!run) run = SnapshotRange{i, i};
-    run->last = i + 1;
-    if (!best || run->last - run->first > best->last - best->first) best = run;
-  }
-  constexpr size_t kSteps = 3;
-  if (best && best->last - best->first < kSteps) best.reset();
-  return best;
+    return ran && ran->hi && waited && waited->lo > *ran->hi &&
+           ProductExceeds(waited->lo, 10, step_us, 1);
+  });
 }
 
 int64_t Budget(const Stream& stream) {
@@ -155,20 +144,11 @@ namespace {
 // accident of one moment), that may have held one packet in twenty: each squeeze ends a run of at
 // most `budget` packets.
 std::optional<SnapshotRange> SqueezedRun(const Side& cpu, int64_t budget) {
-  constexpr size_t kSteps = 3;
   constexpr int64_t kFew = 10;
-  std::optional<SnapshotRange> run, best;
-  for (size_t i = cpu.range().first; i < cpu.range().last; ++i) {
-    const auto squeezed = cpu.Growth(Count::kSoftnetSqueezed, {i, i + 1});
-    if (!squeezed || squeezed->lo == 0) {
-      run.reset();
-      continue;
-    }
-    if (!run) run = SnapshotRange{i, i};
-    run->last = i + 1;
-    if (!best || run->last - run->first > best->last - best->first) best = run;
-  }
-  if (!best || best->last - best->first < kSteps) return std::nullopt;
+  const auto best = LongestStretch(cpu.range(), 3, [&](size_t i) {
+    return Or0(cpu.Growth(Count::kSoftnetSqueezed, {i, i + 1})).lo > 0;
+  });
+  if (!best) return std::nullopt;
   const auto squeezed = cpu.Growth(Count::kSoftnetSqueezed, *best);
   const auto processed = cpu.Growth(Count::kSoftnetProcessed, *best);
   if (squeezed->lo < kFew || !processed || !processed->hi) return std::nullopt;

@@ -6,8 +6,6 @@
 namespace ringside {
 namespace {
 
-Interval Or0(const std::optional<Interval>& value) { return value.value_or(Interval::Exactly(0)); }
-
 bool HasKernelBackend(const QueueEvidence& evidence) {
   return evidence.host.Observes(Count::kVhostBatches);
 }

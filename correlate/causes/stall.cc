@@ -104,14 +104,9 @@ void Describe(const QueueEvidence& evidence, Stall* stall) {
 std::optional<Stall> FindStall(const QueueEvidence& evidence) {
   const Side& guest = evidence.guest;
   if (!guest) return std::nullopt;
-  std::optional<SnapshotRange> best;
-  for (size_t from = guest.range().first; from < guest.range().last; ++from) {
-    size_t to = from;
-    while (to < guest.range().last && Stands(evidence, to)) ++to;
-    // Two whole intervals: one may have begun right after the entries came.
-    if (to >= from + 2 && (!best || to - from > best->last - best->first)) best = {from, to};
-    from = std::max(from, to == from ? from : to - 1);
-  }
+  // Two whole intervals: one may have begun right after the entries came.
+  const auto best =
+      LongestStretch(guest.range(), 2, [&](size_t from) { return Stands(evidence, from); });
   if (!best) return std::nullopt;
   Stall stall{.guest = *best};
   Describe(evidence, &stall);
@@ -121,7 +116,6 @@ std::optional<Stall> FindStall(const QueueEvidence& evidence) {
 std::optional<HostStall> FindHostStall(const QueueEvidence& evidence) {
   const Side& host = evidence.host;
   if (!host) return std::nullopt;
-  std::optional<SnapshotRange> best;
   const auto stands = [&](size_t from) {
     const auto full = host.At(Gauge::kTunFull, from + 1);
     const auto used = host.Growth(Count::kVhostUsed, {from, from + 1});
@@ -129,12 +123,7 @@ std::optional<HostStall> FindHostStall(const QueueEvidence& evidence) {
     return full == 1 && host.At(Gauge::kTunFull, from) == 1 && used && used->hi == 0 &&
            avail == host.At(Gauge::kAvail, from + 1);
   };
-  for (size_t from = host.range().first; from < host.range().last; ++from) {
-    size_t to = from;
-    while (to < host.range().last && stands(to)) ++to;
-    if (to >= from + 2 && (!best || to - from > best->last - best->first)) best = {from, to};
-    from = std::max(from, to == from ? from : to - 1);
-  }
+  const auto best = LongestStretch(host.range(), 2, stands);
   if (!best) return std::nullopt;
   return HostStall{*best, host.Begin(best->first).mid_ns(), host.End(best->last).hi_ns};
 }

@@ -66,10 +66,7 @@ MaybeFinding SuppressedStall(const QueueEvidence& evidence, const std::optional<
        {"kvm.injected", "kvm.merged", "guest.irq"}});
   finding.danger = "nothing moves until the guest polls by itself or more entries cross its mark";
   finding.would_refute = "a signal after the index passed used_event";
-  const std::string device = evidence.guest.queue().info.device;
-  finding.next.push_back({evidence.GuestNode(),
-                          "ip link set " + device + " down && ip link set " + device + " up",
-                          "polls the queue once; cuts connections for about a second"});
+  finding.next.push_back(evidence.DownAndUp());
   return finding;
 }
 
