@@ -33,6 +33,8 @@ struct AgentOptions {
   bool kprobes = false;  // functions by kprobe: misses unknown, some hits skipped
   double hit_loss = 0;
   bool kvm = true;        // host: irqfd and KVM hooks
+  size_t vms = SIZE_MAX;  // host: looks at so many
+  bool smbios = true;     // guest: may read the UUID
   bool merged = true;     // host: the pending bit can be read
   bool vcpu = true;       // host: times of vCPU threads
   bool softnet = true;    // guest

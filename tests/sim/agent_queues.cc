@@ -58,7 +58,7 @@ void Agent::MakeHello() {
                  : guest_->spec().kernel == GuestKernel::k510 ? "5.10.0-sim"
                                                               : "6.1.0-sim";
   hello.arch = "x86_64";
-  hello.smbios_uuid = guest_ != nullptr ? uuid_ : "";
+  hello.smbios_uuid = guest_ != nullptr && o_.smbios ? uuid_ : "";
   const HookRow* rows = guest_ != nullptr ? kGuestHooks.data() : kHostHooks.data();
   const size_t n = guest_ != nullptr ? kGuestHooks.size() : kHostHooks.size();
   for (size_t i = 0; i < n; ++i) {
@@ -182,7 +182,7 @@ void Agent::AddHostQueue(const HostVm& vm, Vq* vq) {
   view.info.irq = vq->irq->number;
   view.info.ring_size = o_.positions ? vq->size : 0;
   view.info.ring_address = o_.positions ? vq->ring_address : 0;
-  view.info.vm_id = "vm-" + vm.uuid.substr(vm.uuid.size() - 4);
+  view.info.vm_id = "vm-" + std::to_string(vm.pid);
   view.info.vm_name = vm.name;
   view.info.vm_uuid = vm.uuid;
   view.info.owner_pid = vm.pid;
@@ -216,7 +216,7 @@ void Agent::AddVcpuQueues(const HostVm& vm) {
     view.info.kind = QueueKind::kVcpu;
     view.info.device = "kvm-" + std::to_string(vm.pid);
     view.info.queue = "vcpu" + std::to_string(i);
-    view.info.vm_id = "vm-" + vm.uuid.substr(vm.uuid.size() - 4);
+    view.info.vm_id = "vm-" + std::to_string(vm.pid);
     view.info.vm_name = vm.name;
     view.info.vm_uuid = vm.uuid;
     view.info.owner_pid = vm.pid;

@@ -117,6 +117,7 @@ struct VmSpec {
   uint32_t ring = 256;
   uint32_t tap_ring = 1000;
   bool agent = true;    // in the guest
+  bool clone = false;   // has the first VM's UUID
   bool posted = false;  // APICv: the pending bit cannot be read, nothing is taken by injection
   std::vector<PairSpec> pairs;
   Delays delays;

@@ -48,6 +48,38 @@ void ManyVms(Random& random, RunSpec* spec) {
   for (int64_t i = 0; i < n; ++i) AddVm(random, {RandomFlow(random), RandomFlow(random)}, spec);
 }
 
+// Copies of one image: the same UUID, machine id and ring addresses. Only the boot differs.
+void Clones(Random& random, RunSpec* spec) {
+  const int64_t n = random.Between(2, 4);
+  for (int64_t i = 0; i < n; ++i) {
+    AddVm(random, {RandomFlow(random), RandomFlow(random)}, spec);
+    spec->vms.back().clone = true;
+    AgentOptions guest{.name = spec->vms.back().name, .machine = "machine-clone"};
+    guest.boot = "boot-" + guest.name;
+    guest.stop_ns = spec->duration_ns - 15 * kMsNs;
+    spec->guest_agents.push_back(guest);
+    spec->vms.back().agent = false;  // not another one
+  }
+  spec->lossy = true;
+}
+
+// Agents that may not read the UUID: nothing but the queues tells which VM theirs is.
+void NoUuid(Random& random, RunSpec* spec) {
+  Clones(random, spec);
+  for (VmSpec& vm : spec->vms) vm.clone = false;
+  for (AgentOptions& guest : spec->guest_agents) guest.smbios = false;
+}
+
+// The host's agent looks at one VM, the guest's is in another with the same layout: nothing but
+// moving indices tells that these queues are not each other's.
+void Strangers(Random& random, RunSpec* spec) {
+  NoUuid(random, spec);
+  spec->guest_agents.erase(spec->guest_agents.begin());
+  AgentOptions host{.name = "host1", .machine = "machine-host1", .vms = 1};
+  host.stop_ns = spec->duration_ns - 20 * kMsNs;
+  spec->host_agents.push_back(host);
+}
+
 // Busy polling where the kernel disarms the interrupt: fewer interrupts than packets.
 void BusyPoll(Random& random, RunSpec* spec) {
   Flow flow = PollerFlow(random.Real(500, 8000), random.Between(100, 3000) * kUsNs,
@@ -270,6 +302,9 @@ const std::vector<Scenario>& HealthyScenarios() {
       {"flood", Family::kHealthy, "as much as the guest takes", Flood},
       {"many-queues", Family::kHealthy, "several queue pairs, each with its own load", ManyQueues},
       {"many-vms", Family::kHealthy, "several guests with several queue pairs", ManyVms},
+      {"clones", Family::kHealthy, "guests with one UUID, machine id and layout", Clones},
+      {"no-uuid", Family::kHealthy, "guests whose agents cannot read their UUID", NoUuid},
+      {"strangers", Family::kHealthy, "host and guest agents look at different VMs", Strangers},
       {"busy-poll", Family::kHealthy, "busy polling on a kernel without the defect", BusyPoll},
       {"tcp", Family::kHealthy, "receiving and acknowledging in bursts", Tcp},
       {"receiving", Family::kHealthy, "an application that sleeps between packets", Receiving},

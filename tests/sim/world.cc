@@ -19,8 +19,9 @@ enum What : uint32_t {
   kReloaded
 };
 
-std::string Uuid(size_t vm) {
-  return "7d9ee1b4-0000-4000-8000-00000000000" + std::to_string(vm + 1);
+std::string Uuid(const RunSpec& spec, size_t vm) {
+  const size_t number = spec.vms[vm].clone ? 0 : vm;
+  return "7d9ee1b4-0000-4000-8000-00000000000" + std::to_string(number + 1);
 }
 
 }  // namespace
@@ -101,9 +102,9 @@ void World::BuildAgents() {
     const bool other = options.name != spec_.host_agents.front().name;
     agents_.push_back(std::make_unique<Agent>(
         &loop_, options, other ? &other_host_clock_ : &host_clock_, sink, spec_.seed));
-    for (size_t vm = 0; vm < guests_.size(); ++vm) {
+    for (size_t vm = 0; vm < std::min(guests_.size(), options.vms); ++vm) {
       agents_.back()->WatchHost({guests_[vm].get(), "tap" + std::to_string(vm),
-                                 "guest-" + std::to_string(vm + 1), Uuid(vm),
+                                 "guest-" + std::to_string(vm + 1), Uuid(spec_, vm),
                                  4100 + static_cast<int>(vm)});
     }
   }
@@ -113,7 +114,7 @@ void World::BuildAgents() {
     if (vm == guests_.size()) continue;
     agents_.push_back(
         std::make_unique<Agent>(&loop_, options, guest_clocks_[vm].get(), sink, spec_.seed + vm));
-    agents_.back()->WatchGuest(guests_[vm].get(), Uuid(vm));
+    agents_.back()->WatchGuest(guests_[vm].get(), Uuid(spec_, vm));
     Agent* const agent = agents_.back().get();
     auto before = guests_[vm]->log;
     guests_[vm]->log = [agent, before](const std::string& text) {

@@ -26,6 +26,7 @@ APPEND = ("console=ttyS0 quiet loglevel=4 panic=-1 mitigations=off nokaslr no_ti
 HOST_UP_S = 60
 GUEST_UP_S = 120  # emulation inside emulation: 18 s on an idle machine, a minute beside a compiler
 PING_EVERY_S = 5
+LOOK_S = 30
 SILENCE_MAX_S = 40  # an emulated CPU hangs for good or not at all; busy machines are late by less
 BROKEN = re.compile(r"Kernel panic|BUG: |Oops|general protection fault|soft lockup"
                     r"|detected stalls|internal error|emulation failure|triple fault",
@@ -67,6 +68,7 @@ class Machine:
             raise EmulatorFailure(f"host VM not up within {HOST_UP_S} s")
         self._log(f"host VM up after {time.monotonic() - began:.1f} s: {self.host.greeting}")
         if not self.guest.wait_up(GUEST_UP_S):
+            self._look_at_guest()
             raise EmulatorFailure(f"guest VM not up within {GUEST_UP_S} s")
         self._log(f"guest VM up after {time.monotonic() - began:.1f} s: {self.guest.greeting}")
 
@@ -138,13 +140,25 @@ class Machine:
 
     def _watch(self):
         while not self._stopping.wait(PING_EVERY_S):
-            self._dead = self._dead or self._diagnose()
+            wrong = None if self._dead else self._diagnose()
+            if wrong and self.host.heard:
+                self._look_at_guest()
+            self._dead = self._dead or wrong
             for channel in (self.host, self.guest):
                 if channel.heard:
                     try:
                         channel.ping()
                     except LabError:
                         pass  # _diagnose finds out why
+
+    def _look_at_guest(self):
+        """Leave what the host VM sees of the guest VM in run_dir, for whoever asks why."""
+        try:
+            seen = self.host.run_raw(os.path.join(VM_DIR, "look_at_guest.py"), LOOK_S).output
+        except LabError as error:
+            seen = str(error)
+        with open(os.path.join(self.run_dir, "guest-seen.txt"), "w", encoding="utf-8") as f:
+            f.write(seen + "\n")
 
     def check_alive(self):
         if self._dead is None and self._process and self._process.poll() is not None:

@@ -27,5 +27,6 @@ args=(
   -chardev "pipe,id=lab,path=$(port_device ringside.guest)"
   -device virtio-serial-pci,addr=8 -device virtserialport,chardev=lab,name=ringside.lab
   -pidfile /run/guest.pid
+  -monitor unix:/run/guest.monitor,server=on,wait=off  # look_at_guest.py
 )
 setsid qemu-system-x86_64 "${args[@]}" < /dev/null > /share/guest-qemu.log 2>&1 &
