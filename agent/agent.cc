@@ -29,8 +29,8 @@ constexpr size_t kEventsPerChunk = 64 << 10;
 
 // The kernel's symbols are read once: 200,000 lines.
 ProbeOptions ProbeOptionsFrom(const AgentOptions& options) {
-  ProbeOptions result{.use_btf = options.use_btf, .use_bpf = options.use_bpf};
-  if (options.use_bpf) result.config = MakeBpfConfig();
+  ProbeOptions result{.limit = options.limit};
+  if (options.limit < Rung::kProcfs) result.config = MakeBpfConfig();
   return result;
 }
 
@@ -69,11 +69,11 @@ absl::Status Agent::StartProbes() {
     probes_.push_back(GuestProbe::Start(probe_options, &hooks_, &registry_));
     probes_.push_back(std::make_unique<NodeProbe>(&hooks_, &registry_));
   }
-  if ((roles & kRoleHost) && options_.use_btf && options_.use_bpf) {
+  if ((roles & kRoleHost) && options_.limit < Rung::kTracepoint) {
     if (auto host = HostProbe::Start(probe_options, &hooks_, &registry_))
       probes_.push_back(std::move(host));
   }
-  if (options_.use_bpf) {
+  if (options_.limit < Rung::kProcfs) {
     if (absl::Status status = DeniedBy(hooks_.hooks()); !status.ok()) return status;
   }
   if (probes_.empty()) {

@@ -29,8 +29,7 @@ struct AgentOptions {
   std::string name;                 // shown name; empty: the host's
   std::vector<std::string> detail;  // queues whose events are wanted from the start
   int64_t snapshot_interval_ns = 100'000'000;
-  bool use_btf = true;  // false: as on a kernel without BTF
-  bool use_bpf = true;  // false: rung 0, /proc/interrupts only
+  Rung limit = Rung::kTpBtf;  // no better rung is tried (see RungAllowed)
 };
 
 // What can be hooked here and what is refused, with the kernel's reasons; attaches and detaches

@@ -14,6 +14,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "agent/bpf_log.h"
+#include "agent/probe.h"
 
 namespace ringside {
 
@@ -35,6 +36,10 @@ absl::StatusOr<std::unique_ptr<BpfObject>> BpfObject::Load(const Options& option
     hook.rung = spec.rung;
     hook.state = HookState::kAttached;
     object->hooks_.push_back(std::move(hook));
+  }
+  for (const ProgramSpec& spec : specs) {
+    if (RungAllowed(options.limit, spec.rung)) continue;
+    object->Refuse(spec.group, spec.program, "not tried: a lower rung was asked for");
   }
   // The kernel names one offender per attempt: leave its group out and try again.
   for (size_t attempt = 0; attempt <= specs.size(); ++attempt) {

@@ -41,6 +41,7 @@ class BpfObject {
     const char* begin = nullptr;  // the embedded object
     const char* end = nullptr;
     rs_config config{};
+    Rung limit = Rung::kTpBtf;  // programs of better rungs are left out (see RungAllowed)
     // Maps whose number of entries depends on the machine.
     std::vector<std::pair<const char*, uint32_t>> map_sizes;
   };

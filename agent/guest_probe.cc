@@ -68,9 +68,8 @@ GuestProbe::GuestProbe(HookTable* hooks, QueueRegistry* registry)
 std::unique_ptr<GuestProbe> GuestProbe::Start(const ProbeOptions& options, HookTable* hooks,
                                               QueueRegistry* registry) {
   std::unique_ptr<GuestProbe> probe(new GuestProbe(hooks, registry));
-  if (options.use_bpf && !(options.use_btf && probe->StartBtf(options.config))) {
-    probe->StartPlain();
-  }
+  const bool types = RungAllowed(options.limit, Rung::kTpBtf) && probe->StartBtf(options.config);
+  if (!types && RungAllowed(options.limit, Rung::kTracepoint)) probe->StartPlain();
   HookInfo proc{.stage = "guest.proc_irq", .program = "/proc/interrupts"};
   proc.target = "/proc/interrupts";
   proc.rung = Rung::kProcfs;

@@ -89,7 +89,7 @@ HostProbe::HostProbe(HookTable* hooks, QueueRegistry* registry)
 std::unique_ptr<HostProbe> HostProbe::Start(const ProbeOptions& options, HookTable* hooks,
                                             QueueRegistry* registry) {
   std::unique_ptr<HostProbe> probe(new HostProbe(hooks, registry));
-  if (!probe->StartFunctions(options.config) && !probe->StartTracepoints()) return nullptr;
+  if (!probe->StartFunctions(options) && !probe->StartTracepoints(options)) return nullptr;
   HookInfo sched{.stage = "vcpu", .program = "/proc/PID/task/TID/schedstat"};
   sched.target = sched.program;
   sched.rung = Rung::kProcfs;
@@ -98,10 +98,11 @@ std::unique_ptr<HostProbe> HostProbe::Start(const ProbeOptions& options, HookTab
   return probe;
 }
 
-bool HostProbe::StartFunctions(const rs_config& config) {
+bool HostProbe::StartFunctions(const ProbeOptions& probe_options) {
   BpfObject::Options options{.name = "host", .begin = ringside_bpf_host_begin};
   options.end = ringside_bpf_host_end;
-  options.config = config;
+  options.config = probe_options.config;
+  options.limit = probe_options.limit;
   options.map_sizes = {{"hook_cells", cpus_ * RS_HOOKS}, {"tun_cells", cpus_ * RS_MAX_SLOTS}};
   auto bpf = BpfObject::Load(options, FunctionPrograms());
   for (const char* list : {"free_vhost", "free_route", "free_tun"}) {
@@ -136,9 +137,10 @@ bool HostProbe::StartFunctions(const rs_config& config) {
   return vhosts_ != nullptr && routes_ != nullptr && tuns_ != nullptr && tun_cells_ != nullptr;
 }
 
-bool HostProbe::StartTracepoints() {
+bool HostProbe::StartTracepoints(const ProbeOptions& probe_options) {
   BpfObject::Options options{.name = "msi", .begin = ringside_bpf_msi_begin};
   options.end = ringside_bpf_msi_end;
+  options.limit = probe_options.limit;
   options.map_sizes = {{"hook_cells", cpus_ * RS_HOOKS}};
   auto bpf = BpfObject::Load(options, MessagePrograms());
   if (bpf.ok()) {

@@ -60,8 +60,8 @@ class HostProbe : public Probe {
   };
 
   HostProbe(HookTable* hooks, QueueRegistry* registry);
-  bool StartFunctions(const rs_config& config);
-  bool StartTracepoints();
+  bool StartFunctions(const ProbeOptions& probe_options);
+  bool StartTracepoints(const ProbeOptions& probe_options);
   void WalkTaps();
   void WalkTap(const std::string& tap, uint32_t ifindex, uint64_t priv);
   void JoinTaps();

@@ -8,6 +8,7 @@
 
 #include "agent/agent.h"
 #include "agent/grpc_sink.h"
+#include "correlate/window.h"
 #include "proto/clocks.h"
 
 namespace ringside {
@@ -81,7 +82,7 @@ int main(int argc, char** argv) {
   AgentOptions options;
   GrpcSinkOptions sink;
   std::string role = "auto";
-  std::string btf = "auto";
+  std::string rung;
   int interval_ms = 500;
   app.add_option("--collector", sink.address, "HOST:PORT or unix:/path of ringside-collector")
       ->required();
@@ -91,8 +92,8 @@ int main(int argc, char** argv) {
   app.add_option("--detail", options.detail, "Queues whose single interrupts are recorded, or all");
   app.add_option("--interval-ms", interval_ms, "Milliseconds between snapshots")
       ->check(CLI::Range(10, 60000));
-  app.add_option("--btf", btf, "auto, or none: act as on a kernel without type information")
-      ->check(CLI::IsMember({"auto", "none"}));
+  app.add_option("--rung", rung, "Use no better hooks than: fentry, kprobe, tracepoint or procfs")
+      ->check(CLI::IsMember({"fentry", "kprobe", "tracepoint", "procfs"}));
   app.add_flag("--insecure", sink.insecure, "Send in the clear to an address beyond this machine");
   app.footer(
       "Exit codes: 0 asked to stop, 2 usage, 4 failure. Needs root (or CAP_BPF, CAP_PERFMON, "
@@ -106,7 +107,7 @@ int main(int argc, char** argv) {
   }
   if (role == "host") options.roles = kRoleHost;
   if (role == "guest") options.roles = kRoleGuest;
-  options.use_btf = btf != "none";
+  options.limit = RungByName(rung).value_or(Rung::kTpBtf);
   options.snapshot_interval_ns = int64_t{interval_ms} * 1'000'000;
   sink.clock = ReadClocks;
   struct sigaction action {};

@@ -15,6 +15,14 @@ bool SameBut(const QueueInfo& a, QueueInfo b) {
 
 }  // namespace
 
+bool RungAllowed(Rung limit, Rung rung) {
+  switch (rung) {
+    case Rung::kTpBtf: return limit <= Rung::kKprobe;
+    case Rung::kFentry: return limit <= Rung::kFentry;
+    default: return limit <= rung;
+  }
+}
+
 QueueId QueueRegistry::Update(const std::string& object, uint64_t incarnation, QueueInfo info) {
   auto known = by_object_.find(object);
   if (known != by_object_.end()) {

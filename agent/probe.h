@@ -23,10 +23,14 @@
 
 namespace ringside {
 
+// Whether a hook of this rung may be tried where `limit` is the best wanted, as on a kernel that
+// has no better: kKprobe does without function hooks of its own (tracepoints keep their types),
+// kTracepoint without BTF, kProcfs without BPF. kTpBtf and kFentry leave everything.
+bool RungAllowed(Rung limit, Rung rung);
+
 struct ProbeOptions {
-  bool use_btf = true;  // false: as on a kernel without BTF
-  bool use_bpf = true;  // false: rung 0, /proc/interrupts only
-  rs_config config{};   // this kernel's symbols
+  Rung limit = Rung::kTpBtf;
+  rs_config config{};  // this kernel's symbols
 };
 
 // One reading of one cumulative counter.

@@ -125,7 +125,7 @@ std::string MissingPrivileges(const Machine& machine) {
   if (machine.missing_capabilities.empty()) return "";
   return fmt::format(
       "recording needs root, or CAP_BPF, CAP_PERFMON and CAP_SYS_RESOURCE (uid {} lacks {}); use "
-      "sudo, or read an incident without it: ringside INCIDENT",
+      "sudo, record what any user can read (--rung procfs), or read an incident: ringside INCIDENT",
       machine.uid, ListText(machine.missing_capabilities, 3));
 }
 

@@ -7,12 +7,14 @@
 #include <ctime>
 #include <filesystem>
 #include <memory>
+#include <optional>
 
 #include "cli/command.h"
 #include "cli/format.h"
 #include "cli/machine.h"
 #include "cli/recorder.h"
 #include "cli/terminal.h"
+#include "correlate/window.h"
 #include "fmt/format.h"
 #include "proto/address.h"
 
@@ -24,6 +26,7 @@ struct RecordArgs {
   std::string duration;
   std::string interval;
   std::string role = "auto";
+  std::string rung;
   bool force = false;
 };
 
@@ -56,6 +59,17 @@ absl::Status ParseRole(const std::string& text, uint32_t& roles) {
     return absl::OkStatus();
   }
   return UsageError(fmt::format("--role: '{}' is none of auto, host, guest", text));
+}
+
+absl::Status ParseRung(const std::string& text, Rung& limit) {
+  if (text.empty()) return absl::OkStatus();
+  const std::optional<Rung> rung = RungByName(text);
+  if (!rung || *rung < Rung::kFentry || *rung > Rung::kProcfs) {
+    return UsageError(
+        fmt::format("--rung: '{}' is none of fentry, kprobe, tracepoint, procfs", text));
+  }
+  limit = *rung;
+  return absl::OkStatus();
 }
 
 absl::Status CheckCollector(const RecorderOptions& options) {
@@ -108,8 +122,11 @@ absl::Status RunRecord(const RecordArgs& args) {
     if (*interval < kLeastNs) return UsageError("--interval: must be 10ms or more");
     options.agent.snapshot_interval_ns = *interval;
   }
-  std::string missing = MissingPrivileges(ReadMachine(""));
-  if (!missing.empty()) return absl::PermissionDeniedError(missing);
+  if (absl::Status status = ParseRung(args.rung, options.agent.limit); !status.ok()) return status;
+  if (options.agent.limit < Rung::kProcfs) {
+    std::string missing = MissingPrivileges(ReadMachine(""));
+    if (!missing.empty()) return absl::PermissionDeniedError(missing);
+  }
   if (options.agent.name.empty()) options.agent.name = HostName();
   if (options.output.empty()) options.output = DefaultOutput(options.agent.name);
   if (absl::Status status = MakeRoom(options.output, args.force); !status.ok()) return status;
@@ -129,6 +146,10 @@ void AddRecord(CLI::App& app, Action& action) {
       ->type_name("D");
   command->add_option("--role", args->role, "watch this machine as: auto, host or guest")
       ->type_name("ROLE");
+  command
+      ->add_option("--rung", args->rung,
+                   "use no better hooks than: fentry, kprobe, tracepoint or procfs (no BPF)")
+      ->type_name("RUNG");
   command->add_option("--vm", options.vms, "host: only this VM, by name, UUID, tap or pid")
       ->type_name("VM");
   command->add_option("--detail", options.agent.detail, "record every interrupt of this queue too")
@@ -147,9 +168,9 @@ void AddRecord(CLI::App& app, Action& action) {
       Examples({"ringside record -o slow.rsi --duration 10s",
                 "ringside record --role guest --detail eth0/rx1 --duration 250ms",
                 "ringside record --vm vm1 --collector 192.0.2.7:7471 --insecure"}) +
-      "\n\nNeeds root, or CAP_BPF, CAP_PERFMON and CAP_SYS_RESOURCE. A line with 'ready' on "
-      "standard\n"
-      "error says that counting has begun. Ctrl-C ends the recording and closes the file.");
+      "\n\nNeeds root, or CAP_BPF, CAP_PERFMON and CAP_SYS_RESOURCE; with --rung procfs any user "
+      "can\nrecord what the kernel's own files say. A line with 'ready' on standard error says "
+      "that\ncounting has begun. Ctrl-C ends the recording and closes the file.");
   command->callback([args, &action] { action = [args] { return RunRecord(*args); }; });
 }
 

@@ -45,6 +45,7 @@ constexpr CountColumn kCountColumns[] = {
     {Count::kKvmInjected, "injected", kAlways, false},
     {Count::kKvmMerged, "merged", kMerged, false},
     {Count::kGuestIrq, "irq", kAlways, true},
+    {Count::kGuestProcIrq, "proc irq", kAlways, false},
     {Count::kGuestHandled, "handled", kHandled, false},
     {Count::kGuestNone, "none", kAlways, false},
     {Count::kGuestNapiBusy, "busy", kPolls, true},
@@ -72,9 +73,17 @@ bool SeenAnywhere(const Ledger& ledger, Count count) {
   return false;
 }
 
-std::vector<Column> ReportColumns(const Ledger& ledger) {
+// The kernel's own count of interrupts stands where no hook counted them.
+bool ProcIrqAlone(const Ledger& ledger) {
+  return std::any_of(ledger.queues.begin(), ledger.queues.end(), [](const QueueLedger& queue) {
+    return queue.Find(Count::kGuestProcIrq) != nullptr && queue.Find(Count::kGuestIrq) == nullptr;
+  });
+}
+
+std::vector<Column> ReportColumns(const Ledger& ledger, bool proc_irq) {
   std::vector<Column> columns = {{.title = "queue"}};
   for (const CountColumn& spec : kCountColumns) {
+    if (spec.count == Count::kGuestProcIrq && !proc_irq) continue;
     int rank = SeenAnywhere(ledger, spec.count) ? spec.rank : kUnseen;
     columns.push_back(
         {.title = spec.title, .align = Align::kRight, .bar = spec.bar, .hide_rank = rank});
@@ -92,9 +101,10 @@ Style CountStyle(Count count, const CountCell* cell) {
   return count == Count::kTunDropped && cell->lo > 0 ? Style::kBad : Style::kPlain;
 }
 
-std::vector<Cell> ReportRow(const QueueLedger& queue, bool one_host) {
+std::vector<Cell> ReportRow(const QueueLedger& queue, bool one_host, bool proc_irq) {
   std::vector<Cell> row = {{QueuePairText(queue, one_host)}};
   for (const CountColumn& spec : kCountColumns) {
+    if (spec.count == Count::kGuestProcIrq && !proc_irq) continue;
     const CountCell* cell = queue.Find(spec.count);
     row.push_back({CountCellText(cell), CountStyle(spec.count, cell)});
   }
@@ -231,9 +241,12 @@ std::string HeadlineText(const std::string& path, const Ledger& ledger, const Pa
 
 std::string ReportTableText(const Ledger& ledger, const Page& page) {
   if (ledger.queues.empty()) return "no queue was recorded\n";
-  Table table{.columns = ReportColumns(ledger), .rows = {}};
+  const bool proc_irq = ProcIrqAlone(ledger);
+  Table table{.columns = ReportColumns(ledger, proc_irq), .rows = {}};
   bool one_host = HasOneHost(ledger);
-  for (const QueueLedger& queue : ledger.queues) table.rows.push_back(ReportRow(queue, one_host));
+  for (const QueueLedger& queue : ledger.queues) {
+    table.rows.push_back(ReportRow(queue, one_host, proc_irq));
+  }
   return RenderTable(table, page);
 }
 

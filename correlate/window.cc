@@ -18,6 +18,13 @@ const char* RungName(Rung rung) {
   return "none";
 }
 
+std::optional<Rung> RungByName(std::string_view name) {
+  for (uint16_t i = 0; i <= static_cast<uint16_t>(Rung::kNone); ++i) {
+    if (name == RungName(static_cast<Rung>(i))) return static_cast<Rung>(i);
+  }
+  return std::nullopt;
+}
+
 std::optional<SnapshotRange> RangeOf(const NodeStream& node, int64_t from_ns, int64_t to_ns) {
   std::optional<SnapshotRange> range;
   const std::vector<Snapshot>& snapshots = node.stream->snapshots;

@@ -5,6 +5,7 @@
 
 #include <map>
 #include <optional>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -49,6 +50,7 @@ std::optional<ChosenHook> ChooseHook(const LocalQueue& queue, Count count,
                                      const SnapshotRange& range);
 
 const char* RungName(Rung rung);
+std::optional<Rung> RungByName(std::string_view name);
 
 }  // namespace ringside
 

@@ -253,8 +253,28 @@ TEST_F(CommandTest, WithoutPrivilegesRecordSaysWhatIsNeeded) {
                                        {.as_nobody = getuid() == 0});
   if (result.exit_code == 0) GTEST_SKIP() << "this user may load BPF programs";
   ExpectFailure(result, 4, "needs root, or CAP_BPF, CAP_PERFMON and CAP_SYS_RESOURCE");
-  EXPECT_THAT(result.err, HasSubstr("read an incident without it"));
+  EXPECT_THAT(result.err, HasSubstr("record what any user can read (--rung procfs)"));
   EXPECT_FALSE(std::filesystem::exists(folder_ / "x.rsi"));
+}
+
+TEST_F(CommandTest, WithoutPrivilegesTheKernelsOwnFilesAreRecorded) {
+  if (std::filesystem::is_empty("/sys/bus/virtio/devices")) GTEST_SKIP() << "no virtio device";
+  std::filesystem::permissions(folder_ / "", std::filesystem::perms::all);
+  const std::string file = folder_ / "x.rsi";
+  const RunResult result =
+      RunRingside({"record", "-o", file, "--role", "guest", "--rung", "procfs", "--duration", "1s"},
+                  {.as_nobody = getuid() == 0});
+  EXPECT_EQ(result.exit_code, 0) << result.err;
+  const Json ledger = Json::parse(RunRingside({"ledger", file, "--json"}).out);
+  ASSERT_FALSE(ledger["queues"].empty());
+  for (const Json& queue : ledger["queues"]) {
+    EXPECT_EQ(queue["counts"]["guest.proc_irq"]["hook"], "procfs");
+    EXPECT_FALSE(queue["counts"].contains("guest.irq")) << "never observed is no cell";
+  }
+  const std::string report = RunRingside({file, "--wide"}).out;
+  EXPECT_THAT(SplitLines(report).front(), HasSubstr(" procfs "));
+  EXPECT_THAT(report, HasSubstr("proc irq"));
+  ExpectFailure(RunRingside({"record", "--rung", "tp_btf"}), 2, "--rung: 'tp_btf' is none of");
 }
 
 TEST_F(CommandTest, WithoutPrivilegesDoctorStillKnowsTheMachine) {

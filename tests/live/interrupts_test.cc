@@ -185,7 +185,7 @@ TEST_F(LiveTest, WithoutBtfTracepointsRemain) {
   }
   Recorded run;
   AgentOptions options{.roles = kRoleGuest};
-  options.use_btf = false;
+  options.limit = Rung::kTracepoint;
   ASSERT_NO_FATAL_FAILURE(RecordUnderLoad(options, 20, &run));
   ExpectKernelsCounts(run, false);
   const Ledger ledger = MakeLedger(run.sink.AsRecording(), {});
@@ -198,7 +198,7 @@ TEST_F(LiveTest, WithoutBtfTracepointsRemain) {
 TEST_F(LiveTest, WithoutBpfTheKernelsOwnCountRemains) {
   Recorded run;
   AgentOptions options{.roles = kRoleGuest};
-  options.use_bpf = false;
+  options.limit = Rung::kProcfs;
   ASSERT_NO_FATAL_FAILURE(RecordUnderLoad(options, 5, &run));
   const Ledger ledger = MakeLedger(run.sink.AsRecording(), {});
   ASSERT_FALSE(ledger.queues.empty());
