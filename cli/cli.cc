@@ -34,6 +34,7 @@ Ask an incident (a .rsi file or a collector's store directory):
   sql          a read-only SQL statement on the file, with the events as a table
   verify       judges numbers that another tool counted: confirmed, refuted, and by which mistake
   merge        joins files recorded without a link between the sides
+  import       takes the text of a guest without an agent (deploy/witness)
 
 Make one:
   record       records this machine into a file
@@ -78,6 +79,7 @@ void Declare(Parser& parser) {
   AddDoctor(app, parser.action);
   AddSql(app, parser.action);
   AddMerge(app, parser.action);
+  AddImport(app, parser.action);
   AddWatch(app, parser.action);
   AddVerify(app, parser.action);
 }

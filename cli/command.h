@@ -52,6 +52,7 @@ void AddTimeline(CLI::App& app, Action& action);
 void AddDoctor(CLI::App& app, Action& action);
 void AddSql(CLI::App& app, Action& action);
 void AddMerge(CLI::App& app, Action& action);
+void AddImport(CLI::App& app, Action& action);
 void AddWatch(CLI::App& app, Action& action);
 void AddVerify(CLI::App& app, Action& action);
 

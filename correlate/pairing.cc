@@ -6,6 +6,9 @@
 #include <cstdio>
 #include <set>
 
+#include "correlate/witness.h"
+#include "correlate/witness_pairing.h"
+
 namespace ringside {
 namespace {
 
@@ -89,6 +92,20 @@ std::optional<Candidate> Compare(const LocalQueue& host, const LocalQueue& guest
   return candidate;
 }
 
+// What an agent shows comes before what a witness shows.
+constexpr int kWitnessKeys = -100;
+
+std::optional<Candidate> CompareWitness(const LocalQueue& host, const LocalQueue& guest,
+                                        const std::vector<LocalQueue>& all) {
+  auto match = MatchWitness(host, guest, all);
+  if (!match) return std::nullopt;
+  Candidate candidate{.keys = kWitnessKeys + match->points};
+  candidate.binding.bound = true;
+  candidate.binding.provisional = true;
+  candidate.binding.evidence = std::move(match->evidence);
+  return candidate;
+}
+
 }  // namespace
 
 std::vector<LocalQueue> ListQueues(const NodeStream& node) {
@@ -141,7 +158,9 @@ std::vector<QueuePair> PairQueues(const std::vector<LocalQueue>& queues) {
     if (queues[h].info.kind != QueueKind::kHost) continue;
     for (size_t g = 0; g < queues.size(); ++g) {
       if (queues[g].info.kind != QueueKind::kGuest || SameNode(queues[h], queues[g])) continue;
-      auto candidate = Compare(queues[h], queues[g]);
+      const bool witness = IsWitness(queues[g].node->stream->hello);
+      auto candidate =
+          witness ? CompareWitness(queues[h], queues[g], queues) : Compare(queues[h], queues[g]);
       if (!candidate) continue;
       candidate->host = h;
       candidate->guest = g;
