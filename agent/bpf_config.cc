@@ -56,6 +56,7 @@ rs_config MakeBpfConfig() {
   config.fn_irqfd_wakeup = address("irqfd_wakeup");
   config.fn_vhost_poll_wakeup = address("vhost_poll_wakeup");
   config.spurious_gap = TicksPerSecond() / 10;
+  config.vmx = ReadText("/proc/cpuinfo").find(" vmx ") != std::string::npos;
   btf* types = btf__load_vmlinux_btf();
   config.napi_busy_bit = EnumBit(types, "NAPI_STATE_IN_BUSY_POLL", kAbsentBit);
   config.napi_thread_bit = EnumBit(types, "NAPI_STATE_SCHED_THREADED", kAbsentBit);

@@ -38,4 +38,17 @@ static __always_inline bool compat_apicv_active(struct kvm_lapic *apic) {
   return 1; /* cannot tell: say so rather than count wrongly */
 }
 
+/* The 256 bits of interrupts posted to a vCPU (PIR), NULL where kvm_intel's types are unknown. The
+ * descriptor moved into struct vcpu_vt in 6.16 or so (seen in 6.18); the bits are first in it, in
+ * words of changing size. */
+static __always_inline void *compat_posted_bits(struct kvm_vcpu *vcpu) {
+  struct vcpu_vmx *vmx = 0;
+  struct vcpu_vmx___vt *vt = 0;
+  if (bpf_core_field_exists(vmx->pi_desc))
+    return (void *)vcpu + bpf_core_field_offset(vmx->pi_desc);
+  if (bpf_core_field_exists(vt->vt.pi_desc))
+    return (void *)vcpu + bpf_core_field_offset(vt->vt.pi_desc);
+  return 0;
+}
+
 #endif /* RINGSIDE_BPF_COMPAT_H_ */

@@ -48,6 +48,8 @@ struct rs_config {
   rs_u32 napi_thread_bit; /* likewise NAPI_STATE_SCHED_THREADED; 32 where absent */
   rs_u32 cpus;            /* rows of per-CPU tables */
   rs_u32 spurious_gap;    /* HZ/10, in jiffies (spurious.h) */
+  rs_u32 vmx;             /* this CPU's virtualisation is Intel's */
+  rs_u32 pad;
 };
 
 /* Hooks, one per program that counts; the index into rs_hook_cell tables. */

@@ -9,6 +9,7 @@
 #include "host_maps.bpf.h"
 #include "parts.bpf.h"
 #include "merges.h"
+#include "pending.bpf.h"
 #include "host_join.bpf.h"
 #include "host_tun.bpf.h"
 #include "host_vhost.bpf.h"

@@ -130,7 +130,7 @@ static __always_inline void note_vector(struct kvm_vcpu *vcpu, u32 vector, u32 s
   if (!known || *known != slot) bpf_map_update_elem(&slot_of_vector, &key, &slot, BPF_ANY);
 }
 
-enum { DM_LOWEST = 0x100, DM_FIXED = 0, IRR = 0x200 };
+enum { DM_LOWEST = 0x100, DM_FIXED = 0 };
 
 SEC("fentry/__apic_accept_irq")
 int BPF_PROG(host_accept, struct kvm_lapic *apic, int mode, int vector) {
@@ -148,14 +148,17 @@ int BPF_PROG(host_accept, struct kvm_lapic *apic, int mode, int vector) {
   struct rs_route_slot *r = route_by_slot(slot);
   if (!r) return 0;
   note_vector(BPF_CORE_READ(apic, vcpu), vector, slot);
-  if (compat_apicv_active(apic)) {
+  bool posted = compat_apicv_active(apic);
+  enum rs_pending pending = pending_at(apic, vector, posted, config.vmx);
+  if (posted) __sync_fetch_and_add(&r->posted, 1);
+  if (pending == RS_PENDING_BLIND) {
     if (fast) r->merge_blind++;
     return 0;
   }
-  u32 word = 0, v = vector & 0xff;
-  bpf_probe_read_kernel(&word, sizeof(word), BPF_CORE_READ(apic, regs) + IRR + (v >> 5) * 16);
-  int pending = (word >> (v & 31)) & 1;
-  if (fast) rs_note_injection(r, pending);
+  if (fast && posted)
+    r->merge_doubt += pending; /* the CPU takes it unseen, perhaps just now */
+  else if (fast)
+    rs_note_injection(r, pending);
   if (!pending) return 0;
   if (fast)
     r->merged_seen++;

@@ -152,6 +152,11 @@ struct kvm_vcpu { struct pid *pid; struct kvm *kvm; } FRAGMENT;
 struct kvm_vcpu_arch___apicv { bool apicv_active; } FRAGMENT;
 struct kvm_vcpu___arch { struct kvm_vcpu_arch___apicv arch; } FRAGMENT; /* before 6.0 */
 struct kvm_lapic { struct kvm_vcpu *vcpu; void *regs; } FRAGMENT;
+/* kvm_intel: begins with its struct kvm_vcpu. */
+struct pi_desc {} FRAGMENT;
+struct vcpu_vmx { struct pi_desc pi_desc; } FRAGMENT;
+struct vcpu_vt { struct pi_desc pi_desc; } FRAGMENT;
+struct vcpu_vmx___vt { struct vcpu_vt vt; } FRAGMENT;
 struct kvm_lapic___apicv { bool apicv_active; } FRAGMENT; /* since 6.0 or so */
 
 /* clang-format on */

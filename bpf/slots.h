@@ -132,7 +132,7 @@ struct rs_route_slot {
   rs_u64 rejected;
   rs_u64 slowpath;    /* fast path said EWOULDBLOCK: handed to the workqueue */
   rs_u64 merged_seen; /* pending bit already set just before it was set (upper bound) */
-  rs_u64 merge_blind; /* injections for which the pending bit could not be read (APICv) */
+  rs_u64 merge_blind; /* injections for which the pending bit could not be read */
   rs_u64 pos;         /* position at the last injection */
   /* shared domain: atomic adds */
   rs_u64 slow_injected;
@@ -142,7 +142,7 @@ struct rs_route_slot {
   rs_u64 written;      /* eventfd_write by user space */
   rs_u64 signalled_in; /* signals by kernel users other than its own vhost queue */
   rs_u64 written_vmm;  /* of those written, by a thread of the VM's own process */
-  rs_u64 shared_pad;
+  rs_u64 posted;       /* injections that the CPU delivers (APICv, AVIC): KVM takes none */
   /* route domain again (merges.h) */
   rs_u64 merge_doubt; /* of merged_seen, may have been none */
   rs_u64 run_merges;  /* merges since an injection last found nothing pending */

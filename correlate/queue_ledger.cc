@@ -149,6 +149,13 @@ void Maker::FindMergeDoubt() {
   const auto injected = ByTime(Count::kKvmInjected);
   const auto taken = ByTime(Count::kKvmTaken);
   const auto merged = ByTime(Count::kKvmMerged);
+  const auto doubt = ByTime(Count::kKvmMergeDoubt);
+  const auto slow = ByTime(Count::kKvmSlowpath);
+  // All of them doubtful: the CPU itself delivers, and KVM takes none (APICv, AVIC).
+  if (merged && doubt && doubt->lo > 0 && doubt->lo >= merged->lo) {
+    if (slow) merged_unseen_ = slow->hi.value_or(kCountsMany);
+    return;
+  }
   if (!injected || !taken || !merged || !taken->hi || !merged->hi) return;
   const int64_t merged_for_sure = injected->lo - *taken->hi - 1;
   if (merged_for_sure <= *merged->hi) {
@@ -158,11 +165,9 @@ void Maker::FindMergeDoubt() {
   // may come after the next injection has looked. Each such needs a race of its own: two are
   // allowed for, within what the sums above leave possible.
   constexpr int64_t kLateTakes = 2;
-  const auto doubt = ByTime(Count::kKvmMergeDoubt);
   if (doubt && doubt->hi && taken->lo > 0) {
     merge_doubt_ = std::min(merge_doubt_, *doubt->hi + kLateTakes);
   }
-  const auto slow = ByTime(Count::kKvmSlowpath);
   if (!slow || !injected->hi) return;
   merged_unseen_ = std::clamp<int64_t>(*injected->hi - taken->lo + 1 - merged->lo, 0,
                                        slow->hi.value_or(kCountsMany));
@@ -229,7 +234,8 @@ void Maker::AddCell(Count count, Interval interval, bool at_position) {
     if (interval.hi) *interval.hi += merged_unseen_;
     // Where the pending bit could not be read, any injection may have merged.
     const auto blind = ByTime(Count::kKvmBlind);
-    if (blind && blind->hi.value_or(1) > 0) interval.hi = std::nullopt;
+    if (blind && !blind->hi) interval.hi = std::nullopt;
+    if (blind && interval.hi) *interval.hi += *blind->hi;
   }
   CountCell cell{.count = count, .lo = static_cast<uint64_t>(std::max<int64_t>(0, interval.lo))};
   if (interval.hi) cell.hi = static_cast<uint64_t>(*interval.hi);

@@ -144,7 +144,8 @@ MaybeFinding InterruptMerging(const QueueEvidence& evidence) {
   finding.because = "the guest takes interrupts more slowly than they are sent";
   finding.evidence.push_back(
       evidence.Say(Words(merged) + " of " + Words(injected) + " were merged" +
-                       (taken ? "; KVM handed " + Words(*taken) + " to the vCPU" : std::string()),
+                       (taken && taken->hi != 0 ? "; KVM handed " + Words(*taken) + " to the vCPU"
+                                                : std::string()),
                    {Count::kKvmMerged, Count::kKvmInjected, Count::kKvmTaken}));
   finding.against.push_back(
       {"merging alone loses no work: one interrupt stands for all entries published", {}});

@@ -173,6 +173,8 @@ void Agent::AddHostQueue(const HostVm& vm, Vq* vq) {
   view.host_hooks = std::make_unique<HostHooks>(&context_, vq, view.info.id);
   view.host_hooks->r.address = vq->route->message().address;
   view.host_hooks->r.data = vq->route->message().data;
+  view.host_hooks->posted = vm.guest->spec().posted;
+  view.host_hooks->blind = vm.guest->spec().blind;
   if (vq->host_hooks != nullptr) vq->host_hooks->frozen = vq->truth.now;
   vq->host_hooks = view.host_hooks.get();
   view.info.generation = 1;

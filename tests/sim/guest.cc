@@ -51,7 +51,7 @@ void Guest::AddPair(size_t pair, uint64_t seed) {
     vq->want_kick = !is_rx;
     routes_.push_back(std::make_unique<Route>(this, vq.get(), seed));
     vq->route = routes_.back().get();
-    vq->route->blind = spec_.posted;
+    vq->route->blind = spec_.blind;
     vq->irq = AddLine(vq.get(), pair_spec.irq_vcpu);
     queues_.push_back(vq.get());
     (is_rx ? rx_ : tx_).push_back(std::move(vq));

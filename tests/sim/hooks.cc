@@ -236,13 +236,17 @@ void HostHooks::InatomicExit(int ret) {
   }
 }
 
-void HostHooks::Accept(bool pending, bool slow, bool blind) {
+void HostHooks::Accept(bool pending, bool slow) {
   if (!context_->Hit(host_hook::kAccept)) return;
+  if (posted) ++r.posted;
   if (blind) {
     if (!slow) ++r.merge_blind;
     return;
   }
-  if (!slow) rs_note_injection(&r, pending);
+  if (!slow && posted)
+    r.merge_doubt += pending;
+  else if (!slow)
+    rs_note_injection(&r, pending);
   if (pending) ++(slow ? r.slow_merged : r.merged_seen);
 }
 

@@ -91,7 +91,7 @@ class HostHooks {
   void Woken();
   void InatomicEntry(const MsiMessage& message, bool own_batch);
   void InatomicExit(int ret);
-  void Accept(bool pending, bool slow, bool blind);
+  void Accept(bool pending, bool slow);
   void SlowExit(bool accepted);
   void Taken();
   uint64_t Walk();
@@ -102,6 +102,8 @@ class HostHooks {
   const QueueId id;
   Vq* const vq;
   rs_vhost_slot v{};
+  bool posted = false;  // the CPU delivers
+  bool blind = false;   // and the pending bit cannot be read
   rs_route_slot r{};
   rs_tun_cell tun{};
   uint64_t written_vmm = 0;

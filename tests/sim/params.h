@@ -118,7 +118,8 @@ struct VmSpec {
   uint32_t tap_ring = 1000;
   bool agent = true;    // in the guest
   bool clone = false;   // has the first VM's UUID
-  bool posted = false;  // APICv: the pending bit cannot be read, nothing is taken by injection
+  bool posted = false;  // APICv: nothing is taken by injection
+  bool blind = false;   // and the pending bit cannot be read
   std::vector<PairSpec> pairs;
   Delays delays;
   int softirq_budget = 300;

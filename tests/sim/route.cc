@@ -57,7 +57,7 @@ void Route::Inject(bool from_work) {
   bool pending = guest_->vcpu(target)->Pending(vector);
   if (guest_->mutation() == Mutation::kMergeUnseen) pending = false;
   if (guest_->mutation() == Mutation::kMergeAlways) pending = true;
-  if (vq_->host_hooks != nullptr) vq_->host_hooks->Accept(pending, from_work, blind);
+  if (vq_->host_hooks != nullptr) vq_->host_hooks->Accept(pending, from_work);
   guest_->last_route_[static_cast<size_t>(target)][static_cast<size_t>(vector)] = this;
 }
 

@@ -40,7 +40,7 @@ class Route : public Actor {
   double lose = 0;       // share of injections that never become pending
   double duplicate = 0;  // share that the guest gets twice
   double slow = 0;       // share that cannot be injected atomically
-  bool blind = false;    // APICv: the pending bit cannot be read
+  bool blind = false;    // the pending bit cannot be read
   bool wired = true;
 
  private:
