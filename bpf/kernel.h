@@ -49,6 +49,8 @@ struct pt_regs {
   u64 r15, r14, r13, r12, rbp, rbx, r11, r10, r9, r8, rax, rcx, rdx, rsi, rdi;
   u64 orig_rax, rip, cs, eflags, rsp, ss;
 };
+#elif defined(__TARGET_ARCH_arm64)
+struct user_pt_regs { u64 regs[31]; u64 sp, pc, pstate; };
 #endif
 
 /* Guest: interrupts, virtqueues, NAPI. */
