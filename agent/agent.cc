@@ -10,6 +10,7 @@
 #include "agent/guest_probe.h"
 #include "agent/host_probe.h"
 #include "agent/identity.h"
+#include "agent/kernel_types.h"
 #include "agent/node_probe.h"
 #include "proto/chunk.h"
 #include "proto/clocks.h"
@@ -28,9 +29,13 @@ constexpr size_t kMarksPerRecord = 2048;
 constexpr size_t kEventsPerChunk = 64 << 10;
 
 // The kernel's symbols are read once: 200,000 lines.
-ProbeOptions ProbeOptionsFrom(const AgentOptions& options) {
+absl::StatusOr<ProbeOptions> ProbeOptionsFrom(const AgentOptions& options) {
   ProbeOptions result{.limit = options.limit};
-  if (options.limit < Rung::kProcfs) result.config = MakeBpfConfig();
+  if (options.limit >= Rung::kProcfs) return result;
+  result.config = MakeBpfConfig();
+  auto types = FindKernelTypes(options.btf);
+  if (!types.ok()) return types.status();
+  result.types = types->path;
   return result;
 }
 
@@ -64,13 +69,14 @@ absl::StatusOr<std::unique_ptr<Agent>> Agent::Start(const AgentOptions& options,
 
 absl::Status Agent::StartProbes() {
   const uint32_t roles = options_.roles == 0 ? GuessRoles() : options_.roles;
-  const ProbeOptions probe_options = ProbeOptionsFrom(options_);
+  const auto probe_options = ProbeOptionsFrom(options_);
+  if (!probe_options.ok()) return probe_options.status();
   if (roles & kRoleGuest) {
-    probes_.push_back(GuestProbe::Start(probe_options, &hooks_, &registry_));
+    probes_.push_back(GuestProbe::Start(*probe_options, &hooks_, &registry_));
     probes_.push_back(std::make_unique<NodeProbe>(&hooks_, &registry_));
   }
   if ((roles & kRoleHost) && options_.limit < Rung::kTracepoint) {
-    if (auto host = HostProbe::Start(probe_options, &hooks_, &registry_))
+    if (auto host = HostProbe::Start(*probe_options, &hooks_, &registry_))
       probes_.push_back(std::move(host));
   }
   if (options_.limit < Rung::kProcfs) {
@@ -239,11 +245,12 @@ absl::StatusOr<std::vector<HookInfo>> ProbeHooks(const AgentOptions& options) {
   HookTable hooks;
   QueueRegistry registry;
   const uint32_t roles = options.roles == 0 ? kRoleGuest | kRoleHost : options.roles;
-  const ProbeOptions probe_options = ProbeOptionsFrom(options);
+  const auto probe_options = ProbeOptionsFrom(options);
+  if (!probe_options.ok()) return probe_options.status();
   if (roles & kRoleGuest) {
-    GuestProbe::Start(probe_options, &hooks, &registry);
+    GuestProbe::Start(*probe_options, &hooks, &registry);
   }
-  if (roles & kRoleHost) HostProbe::Start(probe_options, &hooks, &registry);
+  if (roles & kRoleHost) HostProbe::Start(*probe_options, &hooks, &registry);
   if (absl::Status status = DeniedBy(hooks.hooks()); !status.ok()) return status;
   return hooks.hooks();
 }

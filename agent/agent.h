@@ -30,6 +30,7 @@ struct AgentOptions {
   std::vector<std::string> detail;  // queues whose events are wanted from the start
   int64_t snapshot_interval_ns = 100'000'000;
   Rung limit = Rung::kTpBtf;  // no better rung is tried (see RungAllowed)
+  std::string btf;            // file or folder (see FindKernelTypes); empty: found by itself
 };
 
 // What can be hooked here and what is refused, with the kernel's reasons; attaches and detaches

@@ -26,6 +26,7 @@ uint32_t PossibleCpus() {
 absl::StatusOr<std::unique_ptr<BpfObject>> BpfObject::Load(const Options& options,
                                                            std::vector<ProgramSpec> specs) {
   std::unique_ptr<BpfObject> object(new BpfObject());
+  object->options_ = options;
   object->cpus_ = PossibleCpus();
   for (size_t i = 0; i < specs.size(); ++i) {
     const ProgramSpec& spec = specs[i];
@@ -34,49 +35,66 @@ absl::StatusOr<std::unique_ptr<BpfObject>> BpfObject::Load(const Options& option
     hook.program = spec.program;
     hook.target = spec.target;
     hook.rung = spec.rung;
-    hook.state = HookState::kAttached;
+    hook.state = spec.instead_of == nullptr ? HookState::kAttached : HookState::kUnneeded;
     object->hooks_.push_back(std::move(hook));
   }
   for (const ProgramSpec& spec : specs) {
     if (RungAllowed(options.limit, spec.rung)) continue;
     object->Refuse(spec.group, spec.program, "not tried: a lower rung was asked for");
   }
-  // The kernel names one offender per attempt: leave its group out and try again.
-  for (size_t attempt = 0; attempt <= specs.size(); ++attempt) {
+  if (absl::Status status = object->LoadAccepted(); !status.ok()) return status;
+  return object;
+}
+
+// The kernel names one offender per attempt: leave its group out and try again.
+absl::Status BpfObject::LoadAccepted() {
+  for (size_t attempt = 0; attempt <= programs_.size(); ++attempt) {
     std::string refused;
     std::string reason;
-    absl::Status status = object->Open(options, &refused, &reason);
-    if (status.ok()) return object;
-    const auto culprit = std::find_if(specs.begin(), specs.end(), [&](const ProgramSpec& spec) {
-      return refused == spec.program;
+    absl::Status status = Open(&refused, &reason);
+    if (status.ok()) return status;
+    const auto culprit =
+        std::find_if(programs_.begin(), programs_.end(),
+                     [&](const Program& program) { return refused == program.spec.program; });
+    if (culprit == programs_.end()) return status;
+    Refuse(culprit->spec.group, refused, reason);
+    const bool any_left = std::any_of(hooks_.begin(), hooks_.end(), [](const HookInfo& hook) {
+      return hook.state == HookState::kAttached;
     });
-    if (culprit == specs.end()) return status;
-    object->Refuse(culprit->group, refused, reason);
-    const bool any_left =
-        std::any_of(object->hooks_.begin(), object->hooks_.end(),
-                    [](const HookInfo& hook) { return hook.state == HookState::kAttached; });
     if (!any_left) return absl::UnavailableError(absl::StrCat(refused, ": ", reason));
   }
   return absl::InternalError("more refusals than programs");
 }
 
-absl::Status BpfObject::Open(const Options& options, std::string* refused, std::string* reason) {
+void BpfObject::Close() {
+  for (Program& program : programs_) {
+    if (program.link != nullptr) bpf_link__destroy(program.link);
+    program.link = nullptr;
+    program.program = nullptr;
+  }
+  for (const Mapping& mapping : mappings_) munmap(mapping.address, mapping.size);
+  mappings_.clear();
+  cells_ = nullptr;
   if (object_ != nullptr) bpf_object__close(object_);
   object_ = nullptr;
-  for (Program& program : programs_) program.program = nullptr;
+}
+
+absl::Status BpfObject::Open(std::string* refused, std::string* reason) {
+  Close();
   BpfLog log;
   LIBBPF_OPTS(bpf_object_open_opts, open_options);
-  const std::string name(options.name);
+  const std::string name(options_.name);
   open_options.object_name = name.c_str();
-  object_ = bpf_object__open_mem(options.begin, options.end - options.begin, &open_options);
+  if (!options_.types.empty()) open_options.btf_custom_path = options_.types.c_str();
+  object_ = bpf_object__open_mem(options_.begin, options_.end - options_.begin, &open_options);
   if (object_ == nullptr) {
     return absl::InternalError(absl::StrCat("BPF object ", name, ": ", strerror(errno)));
   }
   bpf_map* rodata = bpf_object__find_map_by_name(object_, ".rodata");
-  rs_config config = options.config;
+  rs_config config = options_.config;
   config.cpus = cpus_;
   if (rodata != nullptr) bpf_map__set_initial_value(rodata, &config, sizeof(config));
-  for (const auto& [map_name, entries] : options.map_sizes) {
+  for (const auto& [map_name, entries] : options_.map_sizes) {
     bpf_map* map = bpf_object__find_map_by_name(object_, map_name);
     if (map != nullptr) bpf_map__set_max_entries(map, entries);
   }
@@ -99,6 +117,9 @@ absl::Status BpfObject::Open(const Options& options, std::string* refused, std::
     return absl::UnavailableError(absl::StrCat("BPF object ", name, ": ", *reason));
   }
   cells_ = Table<rs_hook_cell>("hook_cells");
+  for (const auto& [map_name, count] : options_.free_lists) {
+    if (absl::Status status = FillFreeList(map_name, count); !status.ok()) return status;
+  }
   return absl::OkStatus();
 }
 
@@ -114,9 +135,35 @@ void BpfObject::Refuse(const std::string& group, const std::string& program,
     programs_[i].link = nullptr;
     programs_[i].program = nullptr;
   }
+  CallStandIns(group);
+}
+
+void BpfObject::CallStandIns(const std::string& group) {
+  for (size_t i = 0; i < programs_.size(); ++i) {
+    const char* instead_of = programs_[i].spec.instead_of;
+    if (instead_of == nullptr || group != instead_of) continue;
+    if (hooks_[i].state == HookState::kUnneeded) hooks_[i].state = HookState::kAttached;
+  }
 }
 
 void BpfObject::Attach() {
+  while (!AttachLoaded()) {
+    if (absl::Status status = LoadAccepted(); !status.ok()) {
+      // Nothing is left to count with: what was still wanted shares the reason.
+      for (size_t i = 0; i < programs_.size(); ++i) {
+        if (hooks_[i].state == HookState::kAttached) {
+          Refuse(programs_[i].spec.group, programs_[i].spec.program, std::string(status.message()));
+        }
+      }
+      Close();
+      return;
+    }
+  }
+}
+
+// False if a refusal called for programs that are not loaded. All groups are tried first, so that
+// a kernel without one kind of hook costs one more load, not one per group.
+bool BpfObject::AttachLoaded() {
   for (Program& program : programs_) {
     if (program.program == nullptr || program.spec.hook == RS_HOOKS) continue;
     BpfLog log;
@@ -125,6 +172,20 @@ void BpfObject::Attach() {
       Refuse(program.spec.group, program.spec.program, log.Reason(errno));
     }
   }
+  for (size_t i = 0; i < programs_.size(); ++i) {
+    if (hooks_[i].state == HookState::kAttached && programs_[i].program == nullptr) return false;
+  }
+  return true;
+}
+
+size_t BpfObject::SpecOf(rs_hook hook) const {
+  std::optional<size_t> first;
+  for (size_t i = 0; i < programs_.size(); ++i) {
+    if (programs_[i].spec.hook != hook) continue;
+    if (hooks_[i].state == HookState::kAttached) return i;
+    if (!first) first = i;
+  }
+  return first.value_or(programs_.size());
 }
 
 bool BpfObject::attached(rs_hook hook) const {
@@ -180,10 +241,50 @@ absl::Status BpfObject::Walk(rs_walk_op op, uint64_t arg, uint64_t arg2, rs_walk
   return absl::OkStatus();
 }
 
-// The kernel tells recursion misses of tracing programs only. A kprobe's or a tracepoint's lost
-// hits are not visible here: unknown.
+namespace {
+
+// The part of the kernel's bpf_link_info that tells of a kprobe's losses; newer than this libbpf's
+// header. A kernel that does not know it fills in less.
+struct KprobeLinkInfo {
+  uint32_t type;
+  uint32_t id;
+  uint32_t program_id;
+  uint32_t pad0;
+  uint32_t event_type;  // perf_event.type
+  uint32_t pad1;
+  uint64_t name;
+  uint32_t name_size;
+  uint32_t offset;
+  uint64_t address;
+  uint64_t missed;
+};
+
+// Hits of this kprobe that reached no handler. Known since the kernel counts in the same change
+// (6.7) those that reached it and ran no program.
+std::optional<uint64_t> KprobeMissed(int link_fd) {
+  KprobeLinkInfo info{};
+  uint32_t size = sizeof(info);
+  if (bpf_obj_get_info_by_fd(link_fd, reinterpret_cast<bpf_link_info*>(&info), &size) != 0 ||
+      size < sizeof(info)) {
+    return std::nullopt;
+  }
+  return info.missed;
+}
+
+}  // namespace
+
+// The kernel tells what tracing programs missed, newer ones also what kprobes did. A tracepoint's
+// lost hits, and those of kprobes on older kernels, are not visible here: unknown.
 std::optional<uint64_t> BpfObject::Misses(const Program& program) {
-  if (program.spec.rung != Rung::kTpBtf && program.spec.rung != Rung::kFentry) return std::nullopt;
+  uint64_t missed = 0;
+  if (program.spec.rung == Rung::kKprobe) {
+    const auto before =
+        program.link == nullptr ? std::nullopt : KprobeMissed(bpf_link__fd(program.link));
+    if (!before) return std::nullopt;
+    missed = *before;
+  } else if (program.spec.rung != Rung::kTpBtf && program.spec.rung != Rung::kFentry) {
+    return std::nullopt;
+  }
   bpf_prog_info info{};
   uint32_t size = sizeof(info);
   constexpr size_t kNeeded = offsetof(bpf_prog_info, recursion_misses) + sizeof(uint64_t);
@@ -191,14 +292,14 @@ std::optional<uint64_t> BpfObject::Misses(const Program& program) {
       size < kNeeded) {
     return std::nullopt;
   }
-  return info.recursion_misses;
+  return missed + info.recursion_misses;
 }
 
 HookSample BpfObject::ReadHook(size_t spec) const {
   HookSample sample{.hook = HookId{static_cast<uint32_t>(spec)}};
   const Program& program = programs_[spec];
   if (program.spec.hook == RS_HOOKS) sample.misses = 0;  // run on demand, not hit
-  if (program.spec.hook >= RS_HOOKS || cells_ == nullptr) return sample;
+  if (program.link == nullptr || program.spec.hook >= RS_HOOKS || cells_ == nullptr) return sample;
   for (uint32_t cpu = 0; cpu < cpus_; ++cpu) {
     const volatile rs_hook_cell& cell = cells_[cpu * RS_HOOKS + program.spec.hook];
     sample.hits += cell.hits;
@@ -214,16 +315,10 @@ HookSample BpfObject::ReadHook(size_t spec) const {
     known = known && missed.has_value();
     misses += missed.value_or(0);
   }
-  if (known && program.link != nullptr) sample.misses = misses;
+  if (known) sample.misses = misses;
   return sample;
 }
 
-BpfObject::~BpfObject() {
-  for (Program& program : programs_) {
-    if (program.link != nullptr) bpf_link__destroy(program.link);
-  }
-  for (const Mapping& mapping : mappings_) munmap(mapping.address, mapping.size);
-  if (object_ != nullptr) bpf_object__close(object_);
-}
+BpfObject::~BpfObject() { Close(); }
 
 }  // namespace ringside

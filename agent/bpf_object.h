@@ -3,7 +3,9 @@
 //
 // Which programs run is found by trying, never by version: a program that the kernel refuses is
 // left out with its whole group (an entry without its exit would count half), and the kernel's own
-// words are kept for `ringside doctor`. Everything vanishes from the kernel with this object.
+// words are kept for `ringside doctor`. A group may name the one that it stands in for, a rung
+// higher: it is used where that one was refused. Everything vanishes from the kernel with this
+// object.
 #ifndef RINGSIDE_AGENT_BPF_OBJECT_H_
 #define RINGSIDE_AGENT_BPF_OBJECT_H_
 
@@ -31,7 +33,8 @@ struct ProgramSpec {
   const char* stage;    // what it is for: "guest.irq"
   const char* target;   // kernel function or tracepoint
   Rung rung;
-  const char* group;  // all of a group or none
+  const char* group;                 // all of a group or none
+  const char* instead_of = nullptr;  // group on whose refusal this one is tried; else unneeded
 };
 
 class BpfObject {
@@ -41,9 +44,12 @@ class BpfObject {
     const char* begin = nullptr;  // the embedded object
     const char* end = nullptr;
     rs_config config{};
+    std::string types;          // BTF file of this kernel's structures; empty: the kernel's own
     Rung limit = Rung::kTpBtf;  // programs of better rungs are left out (see RungAllowed)
     // Maps whose number of entries depends on the machine.
     std::vector<std::pair<const char*, uint32_t>> map_sizes;
+    // Queue maps of free slots: filled with 0 .. n-1 whenever the object is loaded.
+    std::vector<std::pair<const char*, uint32_t>> free_lists;
   };
 
   // `specs` are listed in attach order. Refusals of single programs are no error: they are in
@@ -54,12 +60,16 @@ class BpfObject {
   BpfObject(const BpfObject&) = delete;
   BpfObject& operator=(const BpfObject&) = delete;
 
-  // Attaches what was loaded; group by group, refusals noted.
+  // Attaches what was loaded; group by group, refusals noted. Where one calls for a stand-in that
+  // was not loaded, everything is loaded again: before this returns nothing has been counted.
   void Attach();
 
   // One per spec, in the same order; ids are places in `specs`.
   const std::vector<HookInfo>& hooks() const { return hooks_; }
   bool attached(rs_hook hook) const;
+  // Place in `specs` of the program that counts in this hook; of the first that would have, if none
+  // is attached. The hook must be in `specs`.
+  size_t SpecOf(rs_hook hook) const;
 
   // Memory-mapped array of T with at least one entry, valid as long as this object; nullptr if the
   // map does not exist. Written by the kernel at any time: read each value once.
@@ -85,11 +95,16 @@ class BpfObject {
     bpf_link* link = nullptr;
   };
   BpfObject() = default;
-  absl::Status Open(const Options& options, std::string* refused, std::string* reason);
+  absl::Status LoadAccepted();
+  absl::Status Open(std::string* refused, std::string* reason);
+  void Close();
+  bool AttachLoaded();
   void Refuse(const std::string& group, const std::string& program, const std::string& reason);
+  void CallStandIns(const std::string& group);
   static std::optional<uint64_t> Misses(const Program& program);
   void* MapTable(const char* map_name, size_t value_size);
 
+  Options options_;
   bpf_object* object_ = nullptr;
   std::vector<Program> programs_;
   std::vector<HookInfo> hooks_;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The compiled BPF objects, as bpf/CMakeLists.txt embeds them.
+// The compiled BPF objects and kernel types, as bpf/CMakeLists.txt embeds them.
 #ifndef RINGSIDE_AGENT_EMBEDDED_H_
 #define RINGSIDE_AGENT_EMBEDDED_H_
 
@@ -8,6 +8,14 @@ extern const char ringside_bpf_guest_begin[], ringside_bpf_guest_end[];
 extern const char ringside_bpf_host_begin[], ringside_bpf_host_end[];
 extern const char ringside_bpf_msi_begin[], ringside_bpf_msi_end[];
 extern const char ringside_bpf_plain_begin[], ringside_bpf_plain_end[];
+
+// Types of kernels that do not describe themselves (deploy/btf), ended by a null release.
+struct RingsideBtf {
+  const char* release;
+  const char* begin;
+  const char* end;
+};
+extern const RingsideBtf ringside_btf_table[];
 }
 
 #endif  // RINGSIDE_AGENT_EMBEDDED_H_

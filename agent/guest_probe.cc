@@ -68,7 +68,7 @@ GuestProbe::GuestProbe(HookTable* hooks, QueueRegistry* registry)
 std::unique_ptr<GuestProbe> GuestProbe::Start(const ProbeOptions& options, HookTable* hooks,
                                               QueueRegistry* registry) {
   std::unique_ptr<GuestProbe> probe(new GuestProbe(hooks, registry));
-  const bool types = RungAllowed(options.limit, Rung::kTpBtf) && probe->StartBtf(options.config);
+  const bool types = RungAllowed(options.limit, Rung::kTpBtf) && probe->StartBtf(options);
   if (!types && RungAllowed(options.limit, Rung::kTracepoint)) probe->StartPlain();
   HookInfo proc{.stage = "guest.proc_irq", .program = "/proc/interrupts"};
   proc.target = "/proc/interrupts";
@@ -78,10 +78,11 @@ std::unique_ptr<GuestProbe> GuestProbe::Start(const ProbeOptions& options, HookT
   return probe;
 }
 
-bool GuestProbe::StartBtf(const rs_config& config) {
+bool GuestProbe::StartBtf(const ProbeOptions& probe_options) {
   BpfObject::Options options{.name = "guest", .begin = ringside_bpf_guest_begin};
   options.end = ringside_bpf_guest_end;
-  options.config = config;
+  options.config = probe_options.config;
+  options.types = probe_options.types;
   options.map_sizes = {{"hook_cells", PossibleCpus() * RS_HOOKS}};
   auto bpf = BpfObject::Load(options, BtfPrograms());
   if (bpf.ok() && !((*bpf)->FillFreeList("free_slots", RS_MAX_SLOTS).ok() &&

@@ -67,7 +67,7 @@ class GuestProbe : public Probe {
   };
   GuestProbe(HookTable* hooks, QueueRegistry* registry);
 
-  bool StartBtf(const rs_config& config);
+  bool StartBtf(const ProbeOptions& probe_options);
   bool StartPlain();
   void FindNetQueues();
   void NameNewSlots();

@@ -24,12 +24,14 @@ void HostProbe::ReadTun(const Queue& queue, std::vector<Reading>* readings) cons
 void HostProbe::ReadVhost(const Queue& queue, std::vector<Reading>* readings) const {
   const volatile rs_vhost_slot& v = vhosts_[queue.vhost];
   const HookId exit = hook(RS_HOOK_VHOST_EXIT);
-  readings->push_back({queue.id, Count::kVhostEmpty, exit, v.empty});
-  readings->push_back({queue.id, Count::kVhostUnwoken, exit, v.unwoken});
-  readings->push_back({queue.id, Count::kVhostMasked, exit, v.masked});
-  readings->push_back({queue.id, Count::kVhostUnwired, exit, v.unwired});
-  readings->push_back({queue.id, Count::kVhostSuppressed, exit, v.suppressed});
-  readings->push_back({queue.id, Count::kVhostSignalled, exit, v.signalled});
+  if (has(RS_HOOK_EVENTFD_SIGNAL)) {  // without it every batch would look suppressed
+    readings->push_back({queue.id, Count::kVhostEmpty, exit, v.empty});
+    readings->push_back({queue.id, Count::kVhostUnwoken, exit, v.unwoken});
+    readings->push_back({queue.id, Count::kVhostMasked, exit, v.masked});
+    readings->push_back({queue.id, Count::kVhostUnwired, exit, v.unwired});
+    readings->push_back({queue.id, Count::kVhostSuppressed, exit, v.suppressed});
+    readings->push_back({queue.id, Count::kVhostSignalled, exit, v.signalled});
+  }
   readings->push_back({queue.id, Count::kVhostUsed, exit, v.pos});
   readings->push_back({queue.id, Count::kVhostBatches, hook(RS_HOOK_VHOST_ENTRY), v.batches});
 }
@@ -176,12 +178,14 @@ void HostProbe::OnMark(const rs_mark& m, std::vector<Mark>* marks) const {
     const HookId exit = hook(RS_HOOK_VHOST_EXIT);
     mark.queue = queue_of_vhost_[m.slot];
     mark.domain = Domain::kVhost;
-    mark.counts = {{Count::kVhostBatches, hook(RS_HOOK_VHOST_ENTRY), m.count[0]},
-                   {Count::kVhostSignalled, exit, m.count[1]},
-                   {Count::kVhostSuppressed, exit, m.count[2]},
-                   {Count::kVhostUnwired, exit, m.count[3]},
-                   {Count::kVhostMasked, exit, m.count[4]},
-                   {Count::kVhostUnwoken, exit, m.count[5]}};
+    mark.counts = {{Count::kVhostBatches, hook(RS_HOOK_VHOST_ENTRY), m.count[0]}};
+    if (has(RS_HOOK_EVENTFD_SIGNAL)) {
+      mark.counts.push_back({Count::kVhostSignalled, exit, m.count[1]});
+      mark.counts.push_back({Count::kVhostSuppressed, exit, m.count[2]});
+      mark.counts.push_back({Count::kVhostUnwired, exit, m.count[3]});
+      mark.counts.push_back({Count::kVhostMasked, exit, m.count[4]});
+      mark.counts.push_back({Count::kVhostUnwoken, exit, m.count[5]});
+    }
   } else if (m.domain == RS_DOMAIN_ROUTE) {
     const HookId exit = hook(RS_HOOK_INATOMIC_EXIT);
     mark.queue = queue_of_route_[m.slot];

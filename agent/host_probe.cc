@@ -11,45 +11,10 @@
 #include "absl/strings/str_format.h"
 #include "agent/bpf_config.h"
 #include "agent/embedded.h"
+#include "agent/host_hooks.h"
 
 namespace ringside {
 namespace {
-
-// Exits before entries: an exit whose entry was not seen is ignored, an entry whose exit is not
-// yet hooked would be counted without an outcome.
-const std::vector<ProgramSpec>& FunctionPrograms() {
-  constexpr Rung kF = Rung::kFentry;
-  static const std::vector<ProgramSpec> specs = {
-      {"host_walk", RS_HOOKS, "gauges", "bpf_prog_test_run", Rung::kTpBtf, "walk"},
-      {"host_inj_virq", RS_HOOK_INJ_VIRQ, "kvm.taken", "kvm:kvm_inj_virq", Rung::kTpBtf, "taken"},
-      {"host_accept", RS_HOOK_ACCEPT, "kvm.merged", "__apic_accept_irq", kF, "accept"},
-      {"host_set_irq_exit", RS_HOOK_SET_IRQ_EXIT, "kvm.slowpath", "kvm_set_irq", kF, "slow"},
-      {"host_set_irq_entry", RS_HOOK_SET_IRQ_ENTRY, "kvm.slowpath", "kvm_set_irq", kF, "slow"},
-      {"host_inatomic_exit", RS_HOOK_INATOMIC_EXIT, "kvm.injected", "kvm_arch_set_irq_inatomic", kF,
-       "inatomic"},
-      {"host_inatomic_entry", RS_HOOK_INATOMIC_ENTRY, "kvm.injected", "kvm_arch_set_irq_inatomic",
-       kF, "inatomic"},
-      {"host_woken_fentry", RS_HOOK_WOKEN_FENTRY, "irqfd.woken", "irqfd_wakeup", kF, "woken"},
-      {"host_woken_kprobe", RS_HOOK_WOKEN_KPROBE, "irqfd.woken", "irqfd_wakeup", Rung::kKprobe,
-       "woken_kprobe"},
-      {"host_eventfd_write", RS_HOOK_EVENTFD_WRITE, "eventfd.written", "eventfd_write", kF,
-       "eventfd_write"},
-      {"host_eventfd_signal", RS_HOOK_EVENTFD_SIGNAL, "vhost.signalled", "eventfd_signal_mask", kF,
-       "vhost"},
-      {"host_vhost_n_exit", RS_HOOK_VHOST_EXIT, "vhost.batches", "vhost_add_used_and_signal_n", kF,
-       "vhost"},
-      {"host_vhost_1_exit", RS_HOOK_VHOST_EXIT, "vhost.batches", "vhost_add_used_and_signal", kF,
-       "vhost"},
-      {"host_vhost_n_entry", RS_HOOK_VHOST_ENTRY, "vhost.batches", "vhost_add_used_and_signal_n",
-       kF, "vhost"},
-      {"host_vhost_1_entry", RS_HOOK_VHOST_ENTRY, "vhost.batches", "vhost_add_used_and_signal", kF,
-       "vhost"},
-      {"host_drop", RS_HOOK_DROP, "tun.dropped", "skb:kfree_skb", Rung::kTpBtf, "drop"},
-      {"host_tun_exit", RS_HOOK_TUN_EXIT, "tun.dropped", "tun_net_xmit", kF, "tun"},
-      {"host_tun_entry", RS_HOOK_TUN_ENTRY, "tun.offered", "tun_net_xmit", kF, "tun"},
-  };
-  return specs;
-}
 
 const std::vector<ProgramSpec>& MessagePrograms() {
   static const std::vector<ProgramSpec> specs = {
@@ -103,30 +68,24 @@ bool HostProbe::StartFunctions(const ProbeOptions& probe_options) {
   options.end = ringside_bpf_host_end;
   options.config = probe_options.config;
   options.limit = probe_options.limit;
+  options.types = probe_options.types;
   options.map_sizes = {{"hook_cells", cpus_ * RS_HOOKS}, {"tun_cells", cpus_ * RS_MAX_SLOTS}};
-  auto bpf = BpfObject::Load(options, FunctionPrograms());
-  for (const char* list : {"free_vhost", "free_route", "free_tun"}) {
-    if (bpf.ok()) {
-      if (absl::Status filled = (*bpf)->FillFreeList(list, RS_MAX_SLOTS); !filled.ok())
-        bpf = filled;
-    }
-  }
-  if (bpf.ok()) {
-    if (absl::Status filled = (*bpf)->FillFreeList("free_parts", RS_MAX_PARTS); !filled.ok()) {
-      bpf = filled;
-    }
-  }
+  options.free_lists = {{"free_vhost", RS_MAX_SLOTS},
+                        {"free_route", RS_MAX_SLOTS},
+                        {"free_tun", RS_MAX_SLOTS},
+                        {"free_parts", RS_MAX_PARTS}};
+  auto bpf = BpfObject::Load(options, HostFunctionPrograms());
   if (bpf.ok()) (*bpf)->Attach();
-  if (!bpf.ok() || !AnyAttached(**bpf, FunctionPrograms())) {
-    hooks_->Add(RefusedHooks(FunctionPrograms(),
+  if (!bpf.ok() || !AnyAttached(**bpf, HostFunctionPrograms())) {
+    hooks_->Add(RefusedHooks(HostFunctionPrograms(),
                              bpf.ok() ? (*bpf)->hooks() : std::vector<HookInfo>(), bpf.status()));
     return false;
   }
   bpf_ = *std::move(bpf);
   functions_ = true;
   base_ = hooks_->Add(bpf_->hooks());
-  for (size_t i = 0; i < FunctionPrograms().size(); ++i) {
-    hook_ids_[FunctionPrograms()[i].hook] = base_ + i;
+  for (const ProgramSpec& spec : HostFunctionPrograms()) {
+    hook_ids_[spec.hook] = base_ + bpf_->SpecOf(spec.hook);
   }
   vhosts_ = bpf_->Table<rs_vhost_slot>("vhost_slots");
   routes_ = bpf_->Table<rs_route_slot>("route_slots");
@@ -141,6 +100,7 @@ bool HostProbe::StartTracepoints(const ProbeOptions& probe_options) {
   BpfObject::Options options{.name = "msi", .begin = ringside_bpf_msi_begin};
   options.end = ringside_bpf_msi_end;
   options.limit = probe_options.limit;
+  options.types = probe_options.types;
   options.map_sizes = {{"hook_cells", cpus_ * RS_HOOKS}};
   auto bpf = BpfObject::Load(options, MessagePrograms());
   if (bpf.ok()) {

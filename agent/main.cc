@@ -94,6 +94,9 @@ int main(int argc, char** argv) {
       ->check(CLI::Range(10, 60000));
   app.add_option("--rung", rung, "Use no better hooks than: fentry, kprobe, tracepoint or procfs")
       ->check(CLI::IsMember({"fentry", "kprobe", "tracepoint", "procfs"}));
+  app.add_option("--btf", options.btf,
+                 "BTF of this kernel, or a folder of RELEASE.btf (default: the kernel's own, else "
+                 "built in)");
   app.add_flag("--insecure", sink.insecure, "Send in the clear to an address beyond this machine");
   app.footer(
       "Exit codes: 0 asked to stop, 2 usage, 4 failure. Needs root (or CAP_BPF, CAP_PERFMON, "

@@ -31,6 +31,7 @@ bool RungAllowed(Rung limit, Rung rung);
 struct ProbeOptions {
   Rung limit = Rung::kTpBtf;
   rs_config config{};  // this kernel's symbols
+  std::string types;   // BTF file of its structures; empty: the kernel's own
 };
 
 // One reading of one cumulative counter.

@@ -14,5 +14,6 @@
 #include "host_tun.bpf.h"
 #include "host_vhost.bpf.h"
 #include "host_kvm.bpf.h"
+#include "host_kprobe.bpf.h"
 #include "host_walk.bpf.h"
 /* clang-format on */

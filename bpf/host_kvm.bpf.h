@@ -83,8 +83,7 @@ static __always_inline void route_position(struct rs_route_slot *r, u32 slot, u3
   r->pos = pos;
 }
 
-SEC("fentry/kvm_arch_set_irq_inatomic")
-int BPF_PROG(host_inatomic_entry, struct kvm_kernel_irq_routing_entry *e, struct kvm *kvm) {
+static __always_inline int inject_enter(struct kvm_kernel_irq_routing_entry *e, struct kvm *kvm) {
   hook_hit(RS_HOOK_INATOMIC_ENTRY);
   struct cpu_scratch *cpu = cpu_scratch();
   if (!cpu) return 0;
@@ -106,9 +105,7 @@ int BPF_PROG(host_inatomic_entry, struct kvm_kernel_irq_routing_entry *e, struct
 
 enum { WOULD_BLOCK = -11 };
 
-SEC("fexit/kvm_arch_set_irq_inatomic")
-int BPF_PROG(host_inatomic_exit, struct kvm_kernel_irq_routing_entry *e, struct kvm *kvm,
-             int source, int level, bool line_status, int ret) {
+static __always_inline int inject_leave(int ret) {
   hook_hit(RS_HOOK_INATOMIC_EXIT);
   struct cpu_scratch *cpu = cpu_scratch();
   struct rs_route_slot *r = cpu && cpu->route ? route_by_slot(cpu->route - 1) : 0;
@@ -132,8 +129,7 @@ static __always_inline void note_vector(struct kvm_vcpu *vcpu, u32 vector, u32 s
 
 enum { DM_LOWEST = 0x100, DM_FIXED = 0 };
 
-SEC("fentry/__apic_accept_irq")
-int BPF_PROG(host_accept, struct kvm_lapic *apic, int mode, int vector) {
+static __always_inline int count_accept(struct kvm_lapic *apic, int mode, int vector) {
   hook_hit(RS_HOOK_ACCEPT);
   struct cpu_scratch *cpu = cpu_scratch();
   if (!cpu || (mode != DM_FIXED && mode != DM_LOWEST)) return 0;
@@ -147,6 +143,8 @@ int BPF_PROG(host_accept, struct kvm_lapic *apic, int mode, int vector) {
   }
   struct rs_route_slot *r = route_by_slot(slot);
   if (!r) return 0;
+  /* An injection whose return was not seen is over: this is a timer's or another CPU's. */
+  if (fast && (r->data & 0xff) != (vector & 0xff)) return 0;
   note_vector(BPF_CORE_READ(apic, vcpu), vector, slot);
   bool posted = compat_apicv_active(apic);
   enum rs_pending pending = pending_at(apic, vector, posted, config.vmx);
@@ -168,24 +166,22 @@ int BPF_PROG(host_accept, struct kvm_lapic *apic, int mode, int vector) {
 }
 
 /* The slow path: irqfd_inject in a kworker. Level 1 is the injection; level 0 follows it. */
-SEC("fentry/kvm_set_irq")
-int BPF_PROG(host_set_irq_entry, struct kvm *kvm, int source, u32 gsi, int level) {
+static __always_inline int slow_enter(struct kvm *kvm, u32 gsi, int level) {
   hook_hit(RS_HOOK_SET_IRQ_ENTRY);
-  if (!level) return 0;
-  struct route_key key = {.kvm = (u64)kvm, .gsi = gsi};
-  u32 *slot = bpf_map_lookup_elem(&slot_of_route, &key);
-  if (!slot) return 0;
   u32 tid = (u32)bpf_get_current_pid_tgid();
-  bpf_map_update_elem(&slow_route, &tid, slot, BPF_ANY);
+  struct route_key key = {.kvm = (u64)kvm, .gsi = gsi};
+  u32 *slot = level ? bpf_map_lookup_elem(&slot_of_route, &key) : 0;
+  if (slot)
+    bpf_map_update_elem(&slow_route, &tid, slot, BPF_ANY);
+  else
+    bpf_map_delete_elem(&slow_route, &tid); /* left by one whose return was not seen */
   return 0;
 }
 
-SEC("fexit/kvm_set_irq")
-int BPF_PROG(host_set_irq_exit, struct kvm *kvm, int source, u32 gsi, int level, bool line_status,
-             int ret) {
+static __always_inline int slow_leave(int ret) {
   hook_hit(RS_HOOK_SET_IRQ_EXIT);
   u32 tid = (u32)bpf_get_current_pid_tgid();
-  u32 *slot = level ? bpf_map_lookup_elem(&slow_route, &tid) : 0;
+  u32 *slot = bpf_map_lookup_elem(&slow_route, &tid);
   struct rs_route_slot *r = slot ? route_by_slot(*slot) : 0;
   if (!r) return 0;
   if (ret > 0)
@@ -194,6 +190,29 @@ int BPF_PROG(host_set_irq_exit, struct kvm *kvm, int source, u32 gsi, int level,
     __sync_fetch_and_add(&r->slow_rejected, 1);
   bpf_map_delete_elem(&slow_route, &tid);
   return 0;
+}
+
+SEC("fentry/kvm_arch_set_irq_inatomic")
+int BPF_PROG(host_inatomic_entry, struct kvm_kernel_irq_routing_entry *e, struct kvm *kvm) {
+  return inject_enter(e, kvm);
+}
+SEC("fexit/kvm_arch_set_irq_inatomic")
+int BPF_PROG(host_inatomic_exit, struct kvm_kernel_irq_routing_entry *e, struct kvm *kvm,
+             int source, int level, bool line_status, int ret) {
+  return inject_leave(ret);
+}
+SEC("fentry/__apic_accept_irq")
+int BPF_PROG(host_accept, struct kvm_lapic *apic, int mode, int vector) {
+  return count_accept(apic, mode, vector);
+}
+SEC("fentry/kvm_set_irq")
+int BPF_PROG(host_set_irq_entry, struct kvm *kvm, int source, u32 gsi, int level) {
+  return slow_enter(kvm, gsi, level);
+}
+SEC("fexit/kvm_set_irq")
+int BPF_PROG(host_set_irq_exit, struct kvm *kvm, int source, u32 gsi, int level, bool line_status,
+             int ret) {
+  return slow_leave(ret);
 }
 
 /* KVM takes a pending interrupt for injection into the vCPU; reinjected repeats are not new. */

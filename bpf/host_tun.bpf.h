@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* Tap queues: what the host's stack offers to tun_net_xmit, and what became of it. The return
  * value is the exact verdict: 0 queued for vhost, 1 (NET_XMIT_DROP) dropped. Bottom halves are off
- * from entry to exit, so one scratch entry per CPU joins them. */
+ * from entry to exit, so one scratch entry per CPU joins them: no second transmit comes between. */
 
 static __noinline int tun_slot_for(u32 ifindex, u32 queue) {
   u64 key = (u64)ifindex << 16 | (queue & 0xffff);
@@ -28,13 +28,12 @@ static __always_inline struct rs_tun_cell *tun_cell(u32 slot) {
   return bpf_map_lookup_elem(&tun_cells, &row);
 }
 
-SEC("fentry/tun_net_xmit")
-int BPF_PROG(host_tun_entry, struct sk_buff *skb, struct net_device *dev) {
+static __always_inline int tun_enter(struct sk_buff *skb, u32 ifindex, u32 queue) {
   hook_hit(RS_HOOK_TUN_ENTRY);
   struct cpu_scratch *cpu = cpu_scratch();
   if (!cpu) return 0;
   cpu->tun = 0;
-  int slot = tun_slot_for(dev->ifindex, skb->queue_mapping);
+  int slot = tun_slot_for(ifindex, queue);
   struct rs_tun_cell *cell = slot < 0 ? 0 : tun_cell(slot);
   if (!cell) {
     hook_unplaced(RS_HOOK_TUN_ENTRY);
@@ -56,11 +55,10 @@ int BPF_PROG(host_drop, struct sk_buff *skb, void *location, u32 reason) {
   return 0;
 }
 
-SEC("fexit/tun_net_xmit")
-int BPF_PROG(host_tun_exit, struct sk_buff *skb, struct net_device *dev, int ret) {
+static __always_inline int tun_leave(int ret) {
   hook_hit(RS_HOOK_TUN_EXIT);
   struct cpu_scratch *cpu = cpu_scratch();
-  if (!cpu || !cpu->tun || cpu->skb != (u64)skb) return 0; /* its entry was not placed */
+  if (!cpu || !cpu->tun) return 0; /* its entry was not placed, or not seen */
   struct rs_tun_cell *cell = tun_cell(cpu->tun - 1);
   cpu->tun = 0;
   if (!cell) return 0;
@@ -71,4 +69,13 @@ int BPF_PROG(host_tun_exit, struct sk_buff *skb, struct net_device *dev, int ret
   else
     cell->unknown++;
   return 0;
+}
+
+SEC("fentry/tun_net_xmit")
+int BPF_PROG(host_tun_entry, struct sk_buff *skb, struct net_device *dev) {
+  return tun_enter(skb, dev->ifindex, skb->queue_mapping);
+}
+SEC("fexit/tun_net_xmit")
+int BPF_PROG(host_tun_exit, struct sk_buff *skb, struct net_device *dev, int ret) {
+  return tun_leave(ret);
 }

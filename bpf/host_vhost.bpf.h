@@ -53,7 +53,8 @@ static __always_inline int vhost_leave(struct vhost_virtqueue *vq) {
   v->cur_flags = 0;
   if (!v->cur_ctx) {
     v->unwired++;
-  } else if (!(flags & RS_CUR_SIGNALLED)) {
+  } else if (!(flags & (RS_CUR_SIGNALLED | RS_CUR_WOKEN))) {
+    /* Neither the signal nor what it wakes was seen. */
     v->suppressed++;
   } else {
     v->signalled++;
@@ -94,8 +95,7 @@ static __always_inline struct rs_vhost_slot *own_batch(u64 ctx) {
   return v->cur_tid == (u32)bpf_get_current_pid_tgid() ? v : 0;
 }
 
-SEC("fentry/eventfd_signal_mask")
-int BPF_PROG(host_eventfd_signal, struct eventfd_ctx *eventfd) {
+static __always_inline int count_signal(struct eventfd_ctx *eventfd) {
   hook_hit(RS_HOOK_EVENTFD_SIGNAL);
   u64 key = (u64)eventfd;
   struct rs_vhost_slot *v = own_batch(key);
@@ -109,8 +109,7 @@ int BPF_PROG(host_eventfd_signal, struct eventfd_ctx *eventfd) {
   return 0;
 }
 
-SEC("fentry/eventfd_write")
-int BPF_PROG(host_eventfd_write, struct file *file) {
+static __always_inline int count_write(struct file *file) {
   hook_hit(RS_HOOK_EVENTFD_WRITE);
   u64 key = (u64)BPF_CORE_READ(file, private_data);
   u32 *route = bpf_map_lookup_elem(&slot_of_ctx, &key);
@@ -122,3 +121,8 @@ int BPF_PROG(host_eventfd_write, struct file *file) {
   count_part(RS_PART_WRITER, *route, bpf_get_current_pid_tgid() >> 32);
   return 0;
 }
+
+SEC("fentry/eventfd_signal_mask")
+int BPF_PROG(host_eventfd_signal, struct eventfd_ctx *eventfd) { return count_signal(eventfd); }
+SEC("fentry/eventfd_write")
+int BPF_PROG(host_eventfd_write, struct file *file) { return count_write(file); }

@@ -150,6 +150,11 @@ void AddRecord(CLI::App& app, Action& action) {
       ->add_option("--rung", args->rung,
                    "use no better hooks than: fentry, kprobe, tracepoint or procfs (no BPF)")
       ->type_name("RUNG");
+  command
+      ->add_option("--btf", options.agent.btf,
+                   "BTF of this kernel, or a folder of RELEASE.btf (default: the kernel's own, "
+                   "else built in)")
+      ->type_name("FILE|DIR");
   command->add_option("--vm", options.vms, "host: only this VM, by name, UUID, tap or pid")
       ->type_name("VM");
   command->add_option("--detail", options.agent.detail, "record every interrupt of this queue too")
