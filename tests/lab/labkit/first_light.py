@@ -54,8 +54,9 @@ class FirstLight:
     programs = PROGRAMS
     ready_words = {}  # by program, where it is not READY
 
-    def __init__(self, machine, binaries, out_dir, log):
+    def __init__(self, machine, binaries, out_dir, log, rungs=None):
         self._machine = machine
+        self._rungs = rungs or {}
         self._sides = {"host": machine.host, "guest": machine.guest}
         self._traffic = binaries["ringside-lab-traffic"]
         self._binaries = binaries
@@ -105,6 +106,9 @@ class FirstLight:
 
     def _start_programs(self):
         for name, side, binary, arguments in self.programs:
+            rung = self._rungs.get(side, "auto")
+            if arguments[0] == "record" and rung != "auto":
+                arguments = [*arguments, "--rung", rung]
             command = shlex.join([self._binaries[binary], *arguments])
             self._sides[side].run(f"""
                 mkdir -p {RUN}
@@ -248,6 +252,7 @@ class FirstLight:
                                    "to_host": self._sum("host", "udp-to-host", "received")}}
         measured = {"tap": "tap0", "netdev": "eth0", "virtio": first["guest"]["virtio"]}
         result = {"schema": 1, "scenario": "first-light", "release": self._machine.kernel.release,
+                  "guest_release": self._machine.guest_kernel.release, "rungs": self._rungs,
                   "ringside": self._ringside, "nodes": {"host": "host1", "guest": "vm1"},
                   "vm": {"name": layout.VM_NAME, "uuid": layout.VM_UUID}, "measured": measured,
                   "seconds": self._seconds, "totals": totals, "phases": self._phases,

@@ -15,7 +15,12 @@ import shutil
 import struct
 import subprocess
 
+from .apt import Apt, other_suite, run
 from .errors import LabError
+
+SERIES = ("5.10", "6.1", "6.12")
+# Series that are in another suite than this machine's.
+OTHER_SUITES = {"5.10": "bullseye"}
 
 
 class Kernel:
@@ -27,22 +32,10 @@ class Kernel:
         self.modules = os.path.join(root, "lib/modules", self.release)
         self.vmlinux = os.path.join(root, "vmlinux")
 
-
-def _run(argv, **kwargs):
-    done = subprocess.run(argv, capture_output=True, text=True, check=False, **kwargs)
-    if done.returncode != 0:
-        raise LabError(f"{' '.join(argv)}: {done.stderr.strip() or done.returncode}")
-    return done.stdout
-
-
-def _fields(package):
-    """The candidate's control fields, or None if apt knows no such package."""
-    done = subprocess.run(["apt-cache", "show", "--no-all-versions", package],
-                          capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        return None
-    pairs = re.findall(r"^([A-Z][\w-]*): (.*)$", done.stdout, re.MULTILINE)
-    return dict(reversed(pairs)) or None
+    def append_nested(self):
+        """Words for the kernel's command line where it runs inside two emulations."""
+        # 5.10 dies there of an xsave instruction.
+        return "noxsave" if self.release.startswith("5.10.") else ""
 
 
 def _newer(left, right):
@@ -50,20 +43,20 @@ def _newer(left, right):
     return subprocess.run(argv, check=False).returncode == 0
 
 
-def find_package(series):
+def find_package(apt, series):
     """(package, version) of the newest plain amd64 kernel of a series that apt offers."""
     plain = re.compile(rf"linux-image-{re.escape(series)}\.[0-9][^ ]*-amd64")
     names = set()
     for meta in ("linux-image-amd64", f"linux-image-{series}-amd64"):
-        depends = (_fields(meta) or {}).get("Depends", "")
+        depends = (apt.fields(meta) or {}).get("Depends", "")
         names.update(plain.findall(depends))
     if not names:  # this suite has no metapackage for the series: take what it lists
-        listed = _run(["apt-cache", "pkgnames", f"linux-image-{series}."]).split()
+        listed = apt.names(f"linux-image-{series}.")
         odd = re.compile(r".*-(cloud|rt)-amd64")
         names = {n for n in listed if plain.fullmatch(n) and not odd.fullmatch(n)}
     best = None
     for name in names:
-        version = (_fields(name) or {}).get("Version")
+        version = (apt.fields(name) or {}).get("Version")
         if version and (best is None or _newer(version, best[1])):
             best = (name, version)
     return best
@@ -98,18 +91,16 @@ def extract_vmlinux(bzimage, out):
         f.write(elf)
 
 
-def _unpack(package, version, root):
+def _unpack(apt, package, version, root):
     shutil.rmtree(root, ignore_errors=True)
     os.makedirs(root)
-    _run(["apt-get", "-q", "-o", "APT::Sandbox::User=root", "download", f"{package}={version}"],
-         cwd=root)
-    debs = [os.path.join(root, n) for n in os.listdir(root) if n.endswith(".deb")]
-    _run(["dpkg", "-x", debs[0], root])
-    os.unlink(debs[0])
+    deb = apt.download(package, version, root)
+    run(["dpkg", "-x", deb, root])
+    os.unlink(deb)
     if not os.path.isdir(os.path.join(root, "lib/modules")):
         os.symlink("usr/lib", os.path.join(root, "lib"))
     kernel = Kernel(root)
-    _run(["depmod", "-b", root, kernel.release])
+    run(["depmod", "-b", root, kernel.release])
     extract_vmlinux(os.path.join(root, "boot", f"vmlinuz-{kernel.release}"), kernel.vmlinux)
     with open(os.path.join(root, ".complete"), "w", encoding="ascii"):
         pass
@@ -126,17 +117,30 @@ def _cached(base, series):
     return best and Kernel(os.path.join(base, best[0]))
 
 
+def _offered(work_dir, series):
+    """(apt, package, version) of a series, or None if nothing offers it."""
+    try:
+        apt = Apt()
+        if series in OTHER_SUITES:
+            apt = other_suite(work_dir, OTHER_SUITES[series], "amd64")
+        found = find_package(apt, series)
+    except LabError:
+        return None  # no network: what is there already will do
+    return found and (apt, *found)
+
+
 def prepare(work_dir, series, log):
     """The kernel of a series, from the cache or freshly unpacked."""
     base = os.path.join(work_dir, "kernels")
-    found = find_package(series)
+    found = _offered(work_dir, series)
     if found:
-        root = os.path.join(base, f"{found[0]}_{found[1].replace(':', '%')}")
+        apt, package, version = found
+        root = os.path.join(base, f"{package}_{version.replace(':', '%')}")
         if os.path.exists(os.path.join(root, ".complete")):
             return Kernel(root)
-        log(f"downloading {found[0]} {found[1]}")
+        log(f"downloading {package} {version}")
         try:
-            _unpack(*found, root)
+            _unpack(apt, package, version, root)
             return Kernel(root)
         except LabError as error:
             shutil.rmtree(root, ignore_errors=True)

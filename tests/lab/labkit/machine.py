@@ -24,7 +24,7 @@ APPEND = ("console=ttyS0 quiet loglevel=4 panic=-1 mitigations=off nokaslr no_ti
           "tsc=reliable random.trust_cpu=on audit=0 selinux=0 apparmor=0 nowatchdog "
           "rcupdate.rcu_expedited=1")
 HOST_UP_S = 60
-GUEST_UP_S = 120  # emulation inside emulation: 18 s on an idle machine, a minute beside a compiler
+GUEST_UP_S = 300  # emulation inside emulation: 18 s on an idle machine, minutes beside compilers
 PING_EVERY_S = 5
 LOOK_S = 30
 SILENCE_MAX_S = 40  # an emulated CPU hangs for good or not at all; busy machines are late by less
@@ -43,8 +43,9 @@ def _die_with_parent():
 class Machine:
     """Both VMs of one attempt. run_dir is new and empty; smp counts the host VM's CPUs."""
 
-    def __init__(self, kernel, run_dir, smp, log):
+    def __init__(self, kernel, guest_kernel, run_dir, smp, log):
         self.kernel = kernel
+        self.guest_kernel = guest_kernel
         self.run_dir = run_dir
         self.share = os.path.join(run_dir, "share")
         self.host = None
@@ -73,11 +74,13 @@ class Machine:
         self._log(f"guest VM up after {time.monotonic() - began:.1f} s: {self.guest.greeting}")
 
     def _launch(self):
-        paths = {"LAB_VM_DIR": VM_DIR, "LAB_MODULES": self.kernel.modules,
-                 "LAB_KERNEL": self.kernel.vmlinux,
-                 "LAB_GUEST_INITRD": os.path.join(self.run_dir, "guest.cpio")}
-        for role, modules in (("host", initramfs.MODULES_HOST), ("guest", initramfs.MODULES_GUEST)):
-            initramfs.build(self.kernel, os.path.join(self.run_dir, f"{role}.cpio"), modules,
+        for role, kernel, modules in (("host", self.kernel, initramfs.MODULES_HOST),
+                                      ("guest", self.guest_kernel, initramfs.MODULES_GUEST)):
+            paths = {"LAB_VM_DIR": VM_DIR, "LAB_MODULES": kernel.modules,
+                     "LAB_KERNEL": self.guest_kernel.vmlinux,
+                     "LAB_GUEST_INITRD": os.path.join(self.run_dir, "guest.cpio"),
+                     "LAB_GUEST_APPEND": self.guest_kernel.append_nested()}
+            initramfs.build(kernel, os.path.join(self.run_dir, f"{role}.cpio"), modules,
                             os.path.join(VM_DIR, "init.sh"), layout.config(role, paths))
         ports = []
         for role in ("host", "guest"):

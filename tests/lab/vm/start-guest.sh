@@ -6,7 +6,7 @@
 
 append="console=ttyS0 quiet loglevel=4 panic=-1 net.ifnames=0 mitigations=off nokaslr"
 append+=" no_timer_check random.trust_cpu=on audit=0 selinux=0 apparmor=0 nowatchdog"
-append+=" rcupdate.rcu_expedited=1"
+append+=" rcupdate.rcu_expedited=1 $LAB_GUEST_APPEND"
 
 args=(
   -name "$LAB_VM_NAME" -uuid "$LAB_VM_UUID"
