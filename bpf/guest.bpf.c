@@ -179,10 +179,13 @@ int BPF_PROG(guest_irq_entry, int irq, struct irqaction *action) {
   return 0;
 }
 
-/* The agent wrote the seed's serial last; the atomic orders our reads of the rest after it. */
+/* The agent wrote the seed's serial last; the atomic orders our reads of the rest after it. The
+ * compiler may not see the zero: it would make an OR of it, which kernels before 5.12 lack. */
 static __noinline int adopt_seed(struct rs_guest_slot *s) {
   if (!s) return 0;
-  __sync_fetch_and_add(&s->ends.windows, 0);
+  u64 zero = 0;
+  asm volatile("" : "+r"(zero));
+  __sync_fetch_and_add(&s->ends.windows, zero);
   rs_spurious_adopt(&s->spurious, &s->seed, s->handled + s->none);
   return 0;
 }
