@@ -2,6 +2,7 @@
 #include "agent/bpf_object.h"
 
 #include <bpf/bpf.h>
+#include <bpf/btf.h>
 #include <bpf/libbpf.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -42,8 +43,24 @@ absl::StatusOr<std::unique_ptr<BpfObject>> BpfObject::Load(const Options& option
     if (RungAllowed(options.limit, spec.rung)) continue;
     object->Refuse(spec.group, spec.program, "not tried: a lower rung was asked for");
   }
+  if (!options.types.empty()) object->RefuseUnknownFunctions();
   if (absl::Status status = object->LoadAccepted(); !status.ok()) return status;
   return object;
+}
+
+// Where the kernel does not describe its modules, none of their functions can have fentry. libbpf
+// would say so, one at a time and a whole load each.
+void BpfObject::RefuseUnknownFunctions() {
+  btf* types = btf__load_vmlinux_btf();
+  for (const Program& program : programs_) {
+    if (program.spec.rung != Rung::kFentry) continue;
+    if (types == nullptr ||
+        btf__find_by_name_kind(types, program.spec.target, BTF_KIND_FUNC) <= 0) {
+      Refuse(program.spec.group, program.spec.program,
+             "the kernel's BTF has no such function (its modules have none)");
+    }
+  }
+  btf__free(types);
 }
 
 // The kernel names one offender per attempt: leave its group out and try again.
@@ -72,6 +89,7 @@ void BpfObject::Close() {
     program.link = nullptr;
     program.program = nullptr;
   }
+  events_.reset();
   for (const Mapping& mapping : mappings_) munmap(mapping.address, mapping.size);
   mappings_.clear();
   cells_ = nullptr;
@@ -161,13 +179,28 @@ void BpfObject::Attach() {
   }
 }
 
+// A kprobe whose losses this kernel does not tell is made so that it counts its calls, if possible.
+bpf_link* BpfObject::AttachOne(const Program& program) {
+  const bool kprobe = program.spec.rung == Rung::kKprobe;
+  if (kprobe && events_ != nullptr) {  // it is such a kernel
+    if (bpf_link* counted = events_->Attach(program.program)) return counted;
+  }
+  bpf_link* link = bpf_program__attach(program.program);
+  if (link == nullptr || !kprobe || events_ != nullptr || KprobeMissed(link)) return link;
+  events_ = std::make_unique<KprobeEvents>();
+  bpf_link* counted = events_->Attach(program.program);
+  if (counted == nullptr) return link;
+  bpf_link__destroy(link);
+  return counted;
+}
+
 // False if a refusal called for programs that are not loaded. All groups are tried first, so that
 // a kernel without one kind of hook costs one more load, not one per group.
 bool BpfObject::AttachLoaded() {
   for (Program& program : programs_) {
     if (program.program == nullptr || program.spec.hook == RS_HOOKS) continue;
     BpfLog log;
-    program.link = bpf_program__attach(program.program);
+    program.link = AttachOne(program);
     if (program.link == nullptr) {
       Refuse(program.spec.group, program.spec.program, log.Reason(errno));
     }
@@ -241,61 +274,27 @@ absl::Status BpfObject::Walk(rs_walk_op op, uint64_t arg, uint64_t arg2, rs_walk
   return absl::OkStatus();
 }
 
-namespace {
-
-// The part of the kernel's bpf_link_info that tells of a kprobe's losses; newer than this libbpf's
-// header. A kernel that does not know it fills in less.
-struct KprobeLinkInfo {
-  uint32_t type;
-  uint32_t id;
-  uint32_t program_id;
-  uint32_t pad0;
-  uint32_t event_type;  // perf_event.type
-  uint32_t pad1;
-  uint64_t name;
-  uint32_t name_size;
-  uint32_t offset;
-  uint64_t address;
-  uint64_t missed;
-};
-
-// Hits of this kprobe that reached no handler. Known since the kernel counts in the same change
-// (6.7) those that reached it and ran no program.
-std::optional<uint64_t> KprobeMissed(int link_fd) {
-  KprobeLinkInfo info{};
-  uint32_t size = sizeof(info);
-  if (bpf_obj_get_info_by_fd(link_fd, reinterpret_cast<bpf_link_info*>(&info), &size) != 0 ||
-      size < sizeof(info)) {
-    return std::nullopt;
-  }
-  return info.missed;
-}
-
-}  // namespace
-
 // The kernel tells what tracing programs missed, newer ones also what kprobes did. A tracepoint's
 // lost hits, and those of kprobes on older kernels, are not visible here: unknown.
 std::optional<uint64_t> BpfObject::Misses(const Program& program) {
   uint64_t missed = 0;
   if (program.spec.rung == Rung::kKprobe) {
-    const auto before =
-        program.link == nullptr ? std::nullopt : KprobeMissed(bpf_link__fd(program.link));
-    if (!before) return std::nullopt;
-    missed = *before;
+    const auto unreached = KprobeMissed(program.link);
+    if (!unreached) return std::nullopt;
+    missed = *unreached;
   } else if (program.spec.rung != Rung::kTpBtf && program.spec.rung != Rung::kFentry) {
     return std::nullopt;
   }
   bpf_prog_info info{};
   uint32_t size = sizeof(info);
-  constexpr size_t kNeeded = offsetof(bpf_prog_info, recursion_misses) + sizeof(uint64_t);
-  if (bpf_obj_get_info_by_fd(bpf_program__fd(program.program), &info, &size) != 0 ||
-      size < kNeeded) {
+  if (bpf_obj_get_info_by_fd(bpf_program__fd(program.program), &info, &size) != 0) {
     return std::nullopt;
   }
+  // A kernel without this count (before 5.12) does not skip tracing programs: it stays 0.
   return missed + info.recursion_misses;
 }
 
-HookSample BpfObject::ReadHook(size_t spec) const {
+HookSample BpfObject::ReadHook(size_t spec, const KernelCalls& calls) const {
   HookSample sample{.hook = HookId{static_cast<uint32_t>(spec)}};
   const Program& program = programs_[spec];
   if (program.spec.hook == RS_HOOKS) sample.misses = 0;  // run on demand, not hit
@@ -308,15 +307,59 @@ HookSample BpfObject::ReadHook(size_t spec) const {
   }
   // Two functions may share a hook: their misses add up.
   uint64_t misses = 0;
-  bool known = true;
+  uint64_t called = 0;
+  size_t counted = 0;
+  size_t functions = 0;
   for (const Program& other : programs_) {
     if (other.spec.hook != program.spec.hook || other.link == nullptr) continue;
-    const std::optional<uint64_t> missed = Misses(other);
-    known = known && missed.has_value();
-    misses += missed.value_or(0);
+    ++functions;
+    if (const auto found = calls.find(other.spec.program); found != calls.end()) {
+      called += found->second;
+      ++counted;
+    } else if (const std::optional<uint64_t> missed = Misses(other)) {
+      misses += *missed;
+    } else {
+      return sample;
+    }
   }
-  if (known) sample.misses = misses;
+  // The kernel's count and ours, of all functions of the hook.
+  if (counted == functions && called >= sample.hits) {
+    sample.misses = called - sample.hits;
+  } else if (counted == 0) {
+    sample.misses = misses;
+  }
   return sample;
+}
+
+uint64_t BpfObject::CallsOf(size_t spec, const KernelCalls& calls) const {
+  uint64_t sum = 0;
+  for (const Program& other : programs_) {
+    const auto found = calls.find(other.spec.program);
+    if (other.spec.hook == programs_[spec].spec.hook && found != calls.end()) sum += found->second;
+  }
+  return sum;
+}
+
+// The kernel's count is read before and after ours: where it moved meanwhile, the difference would
+// be a guess. A hook that is hit all the time says its losses at another moment.
+std::vector<HookSample> BpfObject::ReadHooks() const {
+  constexpr int kTries = 3;
+  std::vector<HookSample> samples(programs_.size());
+  std::vector<bool> settled(programs_.size());
+  for (int i = 0; i < kTries; ++i) {
+    const KernelCalls before = events_ == nullptr ? KernelCalls() : events_->ReadCalls();
+    for (size_t spec = 0; spec < samples.size(); ++spec) {
+      if (!settled[spec]) samples[spec] = ReadHook(spec, before);
+    }
+    if (before.empty()) return samples;
+    const KernelCalls after = events_->ReadCalls();
+    for (size_t spec = 0; spec < samples.size(); ++spec) {
+      if (settled[spec]) continue;
+      settled[spec] = CallsOf(spec, before) == CallsOf(spec, after);
+      if (!settled[spec]) samples[spec].misses.reset();
+    }
+  }
+  return samples;
 }
 
 BpfObject::~BpfObject() { Close(); }

@@ -10,6 +10,7 @@
 #define RINGSIDE_AGENT_BPF_OBJECT_H_
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -18,6 +19,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "agent/kprobe_events.h"
 #include "bpf/events.h"
 #include "correlate/records.h"
 
@@ -86,7 +88,9 @@ class BpfObject {
   absl::Status Walk(rs_walk_op op, uint64_t arg, uint64_t arg2, rs_walk_out* out);
 
   // What the hook has seen and missed so far, summed over CPUs.
-  HookSample ReadHook(size_t spec) const;
+  HookSample ReadHook(size_t spec) const { return ReadHook(spec, {}); }
+  // All of them, in the order of the specs, with what older kernels tell of kprobes, too.
+  std::vector<HookSample> ReadHooks() const;
 
  private:
   struct Program {
@@ -96,11 +100,16 @@ class BpfObject {
   };
   BpfObject() = default;
   absl::Status LoadAccepted();
+  void RefuseUnknownFunctions();
   absl::Status Open(std::string* refused, std::string* reason);
   void Close();
   bool AttachLoaded();
+  bpf_link* AttachOne(const Program& program);
   void Refuse(const std::string& group, const std::string& program, const std::string& reason);
   void CallStandIns(const std::string& group);
+  using KernelCalls = std::map<std::string, uint64_t>;  // by program
+  HookSample ReadHook(size_t spec, const KernelCalls& calls) const;
+  uint64_t CallsOf(size_t spec, const KernelCalls& calls) const;
   static std::optional<uint64_t> Misses(const Program& program);
   void* MapTable(const char* map_name, size_t value_size);
 
@@ -108,6 +117,7 @@ class BpfObject {
   bpf_object* object_ = nullptr;
   std::vector<Program> programs_;
   std::vector<HookInfo> hooks_;
+  std::unique_ptr<KprobeEvents> events_;
   struct Mapping {
     std::string name;
     void* address;

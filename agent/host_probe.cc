@@ -336,9 +336,8 @@ void HostProbe::Drain(std::vector<Mark>* marks, std::vector<Event>*) {
 
 void HostProbe::ReadHooks(std::vector<HookSample>* hooks) const {
   hooks->push_back({.hook = sched_hook_, .misses = 0});  // read, not hit
-  for (size_t i = 0; i < bpf_->hooks().size(); ++i) {
-    HookSample sample = bpf_->ReadHook(i);
-    sample.hook = base_ + i;
+  for (HookSample sample : bpf_->ReadHooks()) {
+    sample.hook = base_ + static_cast<size_t>(sample.hook);
     hooks->push_back(sample);
   }
 }

@@ -3,8 +3,11 @@
  * was pending already. All of irqfd_wakeup and what it calls runs under the eventfd's wait-queue
  * lock with interrupts off, so scratch memory per CPU joins the hooks. */
 
-static __always_inline int count_wake(u32 hook, u32 which, struct wait_queue_entry *wait) {
+enum { POLL_IN = 1 };
+
+static __always_inline int count_wake(u32 hook, u32 which, struct wait_queue_entry *wait, u64 key) {
   hook_hit(hook);
+  if (!(key & POLL_IN)) return 0; /* the VM lets the eventfd go */
   struct kvm_kernel_irqfd *irqfd =
       (void *)wait - bpf_core_field_offset(((struct kvm_kernel_irqfd *)0)->wait);
   u64 ctx = (u64)BPF_CORE_READ(irqfd, eventfd);
@@ -29,20 +32,16 @@ static __always_inline int count_wake(u32 hook, u32 which, struct wait_queue_ent
   return 0;
 }
 
-enum { POLL_IN = 1 };
-
 SEC("fentry/irqfd_wakeup")
 int BPF_PROG(host_woken_fentry, struct wait_queue_entry *wait, unsigned int mode, int sync,
              void *key) {
-  if (!((u64)key & POLL_IN)) return 0;
-  return count_wake(RS_HOOK_WOKEN_FENTRY, WOKEN_FENTRY, wait);
+  return count_wake(RS_HOOK_WOKEN_FENTRY, WOKEN_FENTRY, wait, (u64)key);
 }
 
 SEC("kprobe/irqfd_wakeup")
 int BPF_KPROBE(host_woken_kprobe, struct wait_queue_entry *wait, unsigned int mode, int sync,
                void *key) {
-  if (!((u64)key & POLL_IN)) return 0;
-  return count_wake(RS_HOOK_WOKEN_KPROBE, WOKEN_KPROBE, wait);
+  return count_wake(RS_HOOK_WOKEN_KPROBE, WOKEN_KPROBE, wait, (u64)key);
 }
 
 /* A changed message (affinity, rerouting) starts a new epoch: counts before and after belong to
