@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Scenario light: every stage moves, briefly, and a busy poller runs beside the interrupt's CPU.
+
+For comparing kernels and rungs: a row of the matrix (matrix.py) is one such run.
+"""
+
+import re
+
+from . import layout
+from .errors import LabError
+from .first_light import UDP_PORT, FirstLight
+
+BUSY_POLL_US = 2_000  # longer than the gap between two datagrams, or the poller never meets one
+BUSY_GAP_US = 1_000
+BUSY_PACKETS = 1_500
+TCP_BYTES = 3_000_000
+
+
+class Light(FirstLight):
+    """One run in a booted Machine."""
+
+    entries_min = 1_500  # per queue
+
+    def _all_traffic(self):
+        self._phase("ping", self._ping)
+        self._phase("udp-to-guest", lambda: self._udp_to_guest(6_000, 2_000, 32))
+        self._phase("udp-to-host", lambda: self._udp_to_host(2_000, 2_000, 32))
+        self._phase("busy-poll", self._busy_poll)
+        self._phase("tcp-to-host",
+                    lambda: self._tcp("guest", "host", layout.HOST_IP, TCP_BYTES))
+        self._phase("tcp-to-guest",
+                    lambda: self._tcp("host", "guest", layout.GUEST_IP, TCP_BYTES))
+        self._expect_moved()
+
+    def _busy_poll(self):
+        """One flow, so one queue, polled by a thread of the CPU that its interrupt does not use."""
+        self._pin_interrupts(0)
+        self._receive("guest", "udp", "udp-recv", UDP_PORT, 120, "--idle", 1000, "--cpu", 1,
+                      "--busy-poll", BUSY_POLL_US)
+        send = self._tool("udp-send", layout.GUEST_IP, UDP_PORT, BUSY_PACKETS, 64, BUSY_GAP_US, 1)
+        line = self._machine.host.run(send, 90)
+        return [self._result("host", line), self._received("guest", "udp")]
+
+    def _pin_interrupts(self, cpu):
+        text = self._machine.guest.run("cat /proc/interrupts")
+        numbers = re.findall(r"^ *(\d+):.* virtio0-input\.\d+$", text, re.MULTILINE)
+        self._machine.guest.run("\n".join(
+            f"echo {cpu} > /proc/irq/{number}/smp_affinity_list" for number in numbers))
+
+    def _expect_moved(self):
+        self._log("packets: " + " ".join(f"{q}={n}" for q, n in self._moved().items()))
+        if min(self._moved().values()) < self.entries_min:
+            raise LabError(f"queues moved too little: {self._moved()}")
