@@ -54,11 +54,21 @@ class Apt:
         return os.path.join(folder, new[0])
 
 
-def mirrors():
-    """(archive, security archive or None) of this machine's own suite."""
+def _archives():
+    """Rows of address, suite and component, as this machine's apt knows them."""
     text = run(["apt-get", "indextargets", "--format", "$(REPO_URI) $(RELEASE) $(COMPONENT)",
                 "Created-By: Packages"])
-    rows = [line.split() for line in text.splitlines()]
+    return [line.split() for line in text.splitlines()]
+
+
+def own_suite():
+    suites = [suite for _, suite, component in _archives() if component == "main"]
+    return next(suite for suite in suites if "-" not in suite)
+
+
+def mirrors():
+    """(archive, security archive or None) of this machine's own suite."""
+    rows = _archives()
     plain = [uri for uri, suite, component in rows if component == "main" and "-" not in suite]
     security = [uri for uri, suite, component in rows
                 if component == "main" and suite.endswith("-security")]

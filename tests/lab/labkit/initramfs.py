@@ -55,8 +55,11 @@ def load_order(modules_dir, wanted):
     return order
 
 
-def build(kernel, out_path, wanted, init_script, config, busybox="/bin/busybox"):
-    """config is the text of /lab.conf, which init and everything after it source."""
+def build(kernel, out_path, wanted, init_script, config, programs):
+    """config is the text of /lab.conf, which init and everything after it source.
+
+    programs: files that go into /bin; busybox is one of them.
+    """
     def read(path):
         with open(path, "rb") as f:
             return f.read()
@@ -65,7 +68,8 @@ def build(kernel, out_path, wanted, init_script, config, busybox="/bin/busybox")
         archive = _Archive(out)
         for name in ("bin", "dev", "proc", "sys", "modules", "lower", "upper", "new"):
             archive.directory(name)
-        archive.file("bin/busybox", read(busybox), 0o755)
+        for path in programs:
+            archive.file(f"bin/{os.path.basename(path)}", read(path), 0o755)
         archive.file("init", read(init_script), 0o755)
         archive.file("lab.conf", config.encode())
         order = []

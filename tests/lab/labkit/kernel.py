@@ -15,10 +15,11 @@ import shutil
 import struct
 import subprocess
 
-from .apt import Apt, other_suite, run
+from .apt import Apt, other_suite, own_suite, run
 from .errors import LabError
 
 SERIES = ("5.10", "6.1", "6.12")
+ARCH = "amd64"  # this machine's
 # Series that are in another suite than this machine's.
 OTHER_SUITES = {"5.10": "bullseye"}
 
@@ -30,11 +31,13 @@ class Kernel:
         self.root = root
         self.release = os.listdir(os.path.join(root, "lib/modules"))[0]
         self.modules = os.path.join(root, "lib/modules", self.release)
-        self.vmlinux = os.path.join(root, "vmlinux")
+        elf = os.path.join(root, "vmlinux")  # unpacked, on x86
+        packed = os.path.join(root, "boot", f"vmlinuz-{self.release}")
+        self.image = elf if os.path.exists(elf) else packed  # what QEMU boots
 
     def append_nested(self):
         """Words for the kernel's command line where it runs inside two emulations."""
-        # 5.10 dies there of an xsave instruction.
+        # 5.10 dies there of an xsave instruction. (arm64 does not know the word.)
         return "noxsave" if self.release.startswith("5.10.") else ""
 
 
@@ -43,16 +46,16 @@ def _newer(left, right):
     return subprocess.run(argv, check=False).returncode == 0
 
 
-def find_package(apt, series):
-    """(package, version) of the newest plain amd64 kernel of a series that apt offers."""
-    plain = re.compile(rf"linux-image-{re.escape(series)}\.[0-9][^ ]*-amd64")
+def find_package(apt, series, arch):
+    """(package, version) of the newest plain kernel of a series that apt offers."""
+    plain = re.compile(rf"linux-image-{re.escape(series)}\.[0-9][^ ]*-{arch}")
     names = set()
-    for meta in ("linux-image-amd64", f"linux-image-{series}-amd64"):
+    for meta in (f"linux-image-{arch}", f"linux-image-{series}-{arch}"):
         depends = (apt.fields(meta) or {}).get("Depends", "")
         names.update(plain.findall(depends))
     if not names:  # this suite has no metapackage for the series: take what it lists
         listed = apt.names(f"linux-image-{series}.")
-        odd = re.compile(r".*-(cloud|rt)-amd64")
+        odd = re.compile(rf".*-(cloud|rt)-{arch}")
         names = {n for n in listed if plain.fullmatch(n) and not odd.fullmatch(n)}
     best = None
     for name in names:
@@ -91,7 +94,7 @@ def extract_vmlinux(bzimage, out):
         f.write(elf)
 
 
-def _unpack(apt, package, version, root):
+def _unpack(apt, package, version, arch, root):
     shutil.rmtree(root, ignore_errors=True)
     os.makedirs(root)
     deb = apt.download(package, version, root)
@@ -101,13 +104,14 @@ def _unpack(apt, package, version, root):
         os.symlink("usr/lib", os.path.join(root, "lib"))
     kernel = Kernel(root)
     run(["depmod", "-b", root, kernel.release])
-    extract_vmlinux(os.path.join(root, "boot", f"vmlinuz-{kernel.release}"), kernel.vmlinux)
+    if arch == "amd64":
+        extract_vmlinux(kernel.image, os.path.join(root, "vmlinux"))
     with open(os.path.join(root, ".complete"), "w", encoding="ascii"):
         pass
 
 
-def _cached(base, series):
-    pattern = re.compile(rf"linux-image-{re.escape(series)}\.[^_]*_(.*)")
+def _cached(base, series, arch):
+    pattern = re.compile(rf"linux-image-{re.escape(series)}\.[^_]*-{arch}_(.*)")
     best = None
     for name in os.listdir(base) if os.path.isdir(base) else []:
         match = pattern.fullmatch(name)
@@ -117,22 +121,22 @@ def _cached(base, series):
     return best and Kernel(os.path.join(base, best[0]))
 
 
-def _offered(work_dir, series):
+def _offered(work_dir, series, arch):
     """(apt, package, version) of a series, or None if nothing offers it."""
     try:
         apt = Apt()
-        if series in OTHER_SUITES:
-            apt = other_suite(work_dir, OTHER_SUITES[series], "amd64")
-        found = find_package(apt, series)
+        if series in OTHER_SUITES or arch != ARCH:
+            apt = other_suite(work_dir, OTHER_SUITES.get(series) or own_suite(), arch)
+        found = find_package(apt, series, arch)
     except LabError:
         return None  # no network: what is there already will do
     return found and (apt, *found)
 
 
-def prepare(work_dir, series, log):
-    """The kernel of a series, from the cache or freshly unpacked."""
+def prepare(work_dir, series, arch, log):
+    """The kernel of a series, from the cache or freshly unpacked. arch: Debian's name."""
     base = os.path.join(work_dir, "kernels")
-    found = _offered(work_dir, series)
+    found = _offered(work_dir, series, arch)
     if found:
         apt, package, version = found
         root = os.path.join(base, f"{package}_{version.replace(':', '%')}")
@@ -140,12 +144,12 @@ def prepare(work_dir, series, log):
             return Kernel(root)
         log(f"downloading {package} {version}")
         try:
-            _unpack(apt, package, version, root)
+            _unpack(apt, package, version, arch, root)
             return Kernel(root)
         except LabError as error:
             shutil.rmtree(root, ignore_errors=True)
             log(f"download failed: {error}")
-    kernel = _cached(base, series)
+    kernel = _cached(base, series, arch)
     if kernel is None:
         raise LabError(f"no {series} kernel: apt offers none that can be downloaded here "
                        "(is `apt-get update` recent?)")

@@ -20,9 +20,6 @@ from .errors import EmulatorFailure, LabError
 HERE = os.path.dirname(os.path.abspath(__file__))
 VM_DIR = os.path.join(os.path.dirname(HERE), "vm")
 
-APPEND = ("console=ttyS0 quiet loglevel=4 panic=-1 mitigations=off nokaslr no_timer_check "
-          "tsc=reliable random.trust_cpu=on audit=0 selinux=0 apparmor=0 nowatchdog "
-          "rcupdate.rcu_expedited=1")
 HOST_UP_S = 60
 GUEST_UP_S = 300  # emulation inside emulation: 18 s on an idle machine, minutes beside compilers
 PING_EVERY_S = 5
@@ -41,9 +38,13 @@ def _die_with_parent():
 
 
 class Machine:
-    """Both VMs of one attempt. run_dir is new and empty; smp counts the host VM's CPUs."""
+    """Both VMs of one attempt. run_dir is new and empty; smp counts the host VM's CPUs.
 
-    def __init__(self, kernel, guest_kernel, run_dir, smp, log):
+    platform: one of platform.py, prepared. bare: a program; the guest then has a root of its own
+    that holds only this and busybox.
+    """
+
+    def __init__(self, platform, kernel, guest_kernel, run_dir, smp, log, bare=None):
         self.kernel = kernel
         self.guest_kernel = guest_kernel
         self.run_dir = run_dir
@@ -52,7 +53,9 @@ class Machine:
         self.guest = None
         # Until agents run, a broken guest is the emulation's fault; afterwards it may be ours.
         self.guest_is_innocent = True
+        self._platform = platform
         self._smp = smp
+        self._bare = bare
         self._log = log
         self._process = None
         self._sockets = []
@@ -74,14 +77,22 @@ class Machine:
         self._log(f"guest VM up after {time.monotonic() - began:.1f} s: {self.guest.greeting}")
 
     def _launch(self):
+        busybox = os.path.join(self._platform.root, "bin/busybox")
         for role, kernel, modules in (("host", self.kernel, initramfs.MODULES_HOST),
                                       ("guest", self.guest_kernel, initramfs.MODULES_GUEST)):
+            init, programs = "init.sh", [busybox]
+            if role == "guest" and self._bare:
+                init, programs = "bare.sh", [busybox, self._bare]
             paths = {"LAB_VM_DIR": VM_DIR, "LAB_MODULES": kernel.modules,
-                     "LAB_KERNEL": self.guest_kernel.vmlinux,
-                     "LAB_GUEST_INITRD": os.path.join(self.run_dir, "guest.cpio"),
-                     "LAB_GUEST_APPEND": self.guest_kernel.append_nested()}
+                     "LAB_KERNEL": self.guest_kernel.image,
+                     "LAB_GUEST_INITRD": os.path.join(self.run_dir, "guest.cpio")}
+            words = {"LAB_GUEST_APPEND": self.guest_kernel.append_nested()}
             initramfs.build(kernel, os.path.join(self.run_dir, f"{role}.cpio"), modules,
-                            os.path.join(VM_DIR, "init.sh"), layout.config(role, paths))
+                            os.path.join(VM_DIR, init), layout.config(role, {**paths, **words}),
+                            programs)
+            for path in (paths["LAB_VM_DIR"], kernel.modules, paths["LAB_KERNEL"]):
+                self._platform.place(path)
+        self._platform.place(os.path.join(self.run_dir, "guest.cpio"))
         ports = []
         for role in ("host", "guest"):
             ours, theirs = socket.socketpair()
@@ -98,11 +109,12 @@ class Machine:
 
     def _qemu_argv(self, host_fd, guest_fd):
         return [
-            "qemu-system-x86_64", "-M", "q35,hpet=on", "-accel", "tcg,thread=multi,tb-size=1024",
-            "-cpu", "EPYC,+svm", "-smp", str(self._smp), "-m", "4G",
+            *self._platform.qemu, "-smp", str(self._smp), "-m", "4G",
             "-display", "none", "-nodefaults", "-no-reboot", "-serial", "file:host.console",
-            "-kernel", self.kernel.vmlinux, "-initrd", "host.cpio", "-append", APPEND,
-            "-fsdev", "local,id=root,path=/,security_model=none,readonly=on,multidevs=remap",
+            "-kernel", self.kernel.image, "-initrd", "host.cpio",
+            "-append", self._platform.append,
+            "-fsdev", f"local,id=root,path={self._platform.root},security_model=none,readonly=on,"
+                      "multidevs=remap",
             "-device", "virtio-9p-pci,fsdev=root,mount_tag=root",
             "-fsdev", "local,id=share,path=share,security_model=none",
             "-device", "virtio-9p-pci,fsdev=share,mount_tag=share",

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # Role of the host VM (sourced by main.sh): KVM, vhost-net, both taps, then the guest VM.
-for module in kvm_amd vhost_net tun; do
+kvm=kvm_amd
+if [ "$(uname -m)" = aarch64 ]; then kvm=; fi # part of the kernel
+for module in $kvm vhost_net tun; do
   modprobe "$module" || echo "lab: modprobe $module failed" > /dev/console
 done
 

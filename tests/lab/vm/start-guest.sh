@@ -4,21 +4,27 @@
 . /lab.conf
 . "$LAB_VM_DIR/port.sh"
 
-append="console=ttyS0 quiet loglevel=4 panic=-1 net.ifnames=0 mitigations=off nokaslr"
-append+=" no_timer_check random.trust_cpu=on audit=0 selinux=0 apparmor=0 nowatchdog"
-append+=" rcupdate.rcu_expedited=1 $LAB_GUEST_APPEND"
+append="quiet loglevel=4 panic=-1 net.ifnames=0 mitigations=off nokaslr random.trust_cpu=on"
+append+=" audit=0 selinux=0 apparmor=0 nowatchdog rcupdate.rcu_expedited=1 $LAB_GUEST_APPEND"
+if [ "$(uname -m)" = aarch64 ]; then
+  qemu=(qemu-system-aarch64 -M virt,gic-version=3)
+  append+=" console=ttyAMA0"
+else
+  qemu=(qemu-system-x86_64 -M q35)
+  append+=" console=ttyS0 no_timer_check"
+fi
 
 args=(
   -name "$LAB_VM_NAME" -uuid "$LAB_VM_UUID"
-  -M q35 -accel kvm -cpu host -smp 2 -m 1536M
+  -accel kvm -cpu host -smp 2 -m 1536M
   -display none -nodefaults -no-reboot -serial file:/share/guest.console
   -kernel "$LAB_KERNEL" -initrd "$LAB_GUEST_INITRD" -append "$append"
   # The measured NIC: a vector per queue, one for configuration, one spare as other VMMs give it.
   -netdev tap,id=net0,ifname=tap0,script=no,downscript=no,vhost=on,queues=2
-  -device "virtio-net-pci,netdev=net0,addr=4,mac=$LAB_ETH0_MAC,mq=on,vectors=6"
+  -device "virtio-net-pci,netdev=net0,addr=4,mac=$LAB_ETH0_MAC,mq=on,vectors=6,romfile="
   # The agent's own way to the collector.
   -netdev tap,id=net1,ifname=tap1,script=no,downscript=no,vhost=on
-  -device "virtio-net-pci,netdev=net1,addr=5,mac=$LAB_ETH1_MAC"
+  -device "virtio-net-pci,netdev=net1,addr=5,mac=$LAB_ETH1_MAC,romfile="
   -fsdev local,id=root,path=/,security_model=none,readonly=on,multidevs=remap
   -device virtio-9p-pci,fsdev=root,mount_tag=root,addr=6
   -fsdev local,id=share,path=/share,security_model=none
@@ -29,4 +35,4 @@ args=(
   -pidfile /run/guest.pid
   -monitor unix:/run/guest.monitor,server=on,wait=off  # look_at_guest.py
 )
-setsid qemu-system-x86_64 "${args[@]}" < /dev/null > /share/guest-qemu.log 2>&1 &
+setsid "${qemu[@]}" "${args[@]}" < /dev/null > /share/guest-qemu.log 2>&1 &
