@@ -12,6 +12,9 @@ const std::vector<ProgramSpec>& HostFunctionPrograms() {
   constexpr rs_hook kBatchIn = RS_HOOK_VHOST_ENTRY, kBatchOut = RS_HOOK_VHOST_EXIT;
   constexpr rs_hook kSignal = RS_HOOK_EVENTFD_SIGNAL, kWrite = RS_HOOK_EVENTFD_WRITE;
   constexpr rs_hook kAccept = RS_HOOK_ACCEPT;
+#if defined(__aarch64__)
+  static constexpr char kQueue[] = "vgic_queue_irq_unlock";
+#endif
   static constexpr char kMask[] = "eventfd_signal_mask";
   static constexpr char kOld[] = "eventfd_signal";  // of 4.19
   static constexpr char kInject[] = "kvm_arch_set_irq_inatomic";
@@ -21,9 +24,14 @@ const std::vector<ProgramSpec>& HostFunctionPrograms() {
   // clang-format off
   static const std::vector<ProgramSpec> specs = {
       {"host_walk", RS_HOOKS, "gauges", "bpf_prog_test_run", kT, "walk"},
+#if defined(__aarch64__)
+      {"host_vgic_queue", kAccept, "kvm.merged", kQueue, kF, "accept"},
+      {"host_vgic_queue_k", kAccept, "kvm.merged", kQueue, kK, "accept_k", "accept"},
+#else
       {"host_inj_virq", RS_HOOK_INJ_VIRQ, "kvm.taken", "kvm:kvm_inj_virq", kT, "taken"},
       {"host_accept", kAccept, "kvm.merged", "__apic_accept_irq", kF, "accept"},
       {"host_accept_k", kAccept, "kvm.merged", "__apic_accept_irq", kK, "accept_k", "accept"},
+#endif
       {"host_set_irq_exit", kSlowOut, "kvm.slowpath", "kvm_set_irq", kF, "slow"},
       {"host_set_irq_entry", kSlowIn, "kvm.slowpath", "kvm_set_irq", kF, "slow"},
       {"host_set_irq_exit_k", kSlowOut, "kvm.slowpath", "kvm_set_irq", kK, "slow_k", "slow"},

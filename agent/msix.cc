@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <charconv>
+#include <cstdio>
 #include <cstring>
 
 #include "absl/strings/str_cat.h"
@@ -50,6 +51,17 @@ std::optional<MsixLocation> ReadMsixLocation(const std::string& device_path) {
   return FindMsix(ReadText(device_path + "/config", 256));
 }
 
+std::optional<uint32_t> RequesterId(std::string_view device_path) {
+  // .../0000:00:04.0: domain, bus, device, function.
+  const std::string name(device_path.substr(device_path.rfind('/') + 1));
+  unsigned domain = 0, bus = 0, device = 0, function = 0;
+  char rest = 0;
+  if (sscanf(name.c_str(), "%x:%x:%x.%x%c", &domain, &bus, &device, &function, &rest) != 4) {
+    return std::nullopt;
+  }
+  return bus << 8 | device << 3 | function;
+}
+
 MsixEntry ReadMsixEntry(const std::string& device_path, const MsixLocation& table, int irq,
                         bool message) {
   MsixEntry result;
@@ -78,7 +90,11 @@ MsixEntry ReadMsixEntry(const std::string& device_path, const MsixLocation& tabl
     const uint64_t low = words[0];
     const uint64_t high = words[1];
     result.message.data = words[2];
+#if defined(__aarch64__)
+    result.message.address = (high | low) == 0 ? 0 : RequesterId(device_path).value_or(0);
+#else
     result.message.address = high << 32 | low;
+#endif
     result.message.known = result.message.address != 0;
   }
   munmap(map, page);

@@ -51,4 +51,24 @@ static __always_inline void *compat_posted_bits(struct kvm_vcpu *vcpu) {
   return 0;
 }
 
+/* Whether kvm_arch_set_irq_inatomic injected: x86 returns how many vCPUs took the message, arm64
+ * returns 0 (kernel facts 4.2, 4.3). kvm_set_irq returns a positive number on both. */
+static __always_inline bool compat_injected_inatomic(int ret) {
+#ifdef __TARGET_ARCH_arm64
+  return ret == 0;
+#else
+  return ret > 0;
+#endif
+}
+
+/* What a message is told by beside its data: x86 by its address, which names the vCPU; arm64 by the
+ * device's id, because all devices write to the one address of their ITS. */
+static __always_inline u32 compat_msi_key(struct kvm_kernel_irq_routing_entry *e) {
+#ifdef __TARGET_ARCH_arm64
+  return BPF_CORE_READ(e, msi.devid);
+#else
+  return BPF_CORE_READ(e, msi.address_lo);
+#endif
+}
+
 #endif /* RINGSIDE_BPF_COMPAT_H_ */

@@ -14,6 +14,8 @@
 #include "host_tun.bpf.h"
 #include "host_vhost.bpf.h"
 #include "host_kvm.bpf.h"
+#include "host_apic.bpf.h"
+#include "host_vgic.bpf.h"
 #include "host_kprobe.bpf.h"
 #include "host_walk.bpf.h"
 /* clang-format on */

@@ -57,7 +57,7 @@ static __noinline int route_of_irqfd(u64 address) {
     u32 value = slot;
     bpf_map_update_elem(&slot_of_ctx, &ctx, &value, BPF_ANY);
   }
-  u32 lo = BPF_CORE_READ(irqfd, irq_entry.msi.address_lo);
+  u32 lo = compat_msi_key(&irqfd->irq_entry);
   u32 data = BPF_CORE_READ(irqfd, irq_entry.msi.data);
   if (!r->injected && !r->rejected && !r->slowpath) {
     /* Before the first injection the message is what the route says now. */

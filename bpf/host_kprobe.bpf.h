@@ -73,11 +73,6 @@ int BPF_KPROBE(host_inatomic_entry_k, struct kvm_kernel_irq_routing_entry *e, st
 SEC("kretprobe/kvm_arch_set_irq_inatomic")
 int BPF_KRETPROBE(host_inatomic_exit_k, int ret) { return inject_leave(ret); }
 
-SEC("kprobe/__apic_accept_irq")
-int BPF_KPROBE(host_accept_k, struct kvm_lapic *apic, int mode, int vector) {
-  return count_accept(apic, mode, vector);
-}
-
 SEC("kprobe/kvm_set_irq")
 int BPF_KPROBE(host_set_irq_entry_k, struct kvm *kvm, int source, u32 gsi, int level) {
   return slow_enter(kvm, gsi, level);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* irqfd and KVM (x86): wake-ups, injections with their result, and interrupts merged because one
- * was pending already. All of irqfd_wakeup and what it calls runs under the eventfd's wait-queue
- * lock with interrupts off, so scratch memory per CPU joins the hooks. */
+/* irqfd and KVM: wake-ups, and injections with their result. All of irqfd_wakeup and what it calls
+ * runs under the eventfd's wait-queue lock with interrupts off, so scratch memory per CPU joins the
+ * hooks. */
 
 enum { POLL_IN = 1 };
 
@@ -48,7 +48,7 @@ int BPF_KPROBE(host_woken_kprobe, struct wait_queue_entry *wait, unsigned int mo
  * different interrupts of the guest. */
 static __always_inline void note_message(struct rs_route_slot *r,
                                          struct kvm_kernel_irq_routing_entry *e) {
-  u32 lo = BPF_CORE_READ(e, msi.address_lo);
+  u32 lo = compat_msi_key(e);
   u32 data = BPF_CORE_READ(e, msi.data);
   if (r->address == lo && r->data == data) return;
   if (r->injected || r->rejected || r->slowpath) r->epoch++;
@@ -97,6 +97,7 @@ static __always_inline int inject_enter(struct kvm_kernel_irq_routing_entry *e, 
   route_position(r, slot, cpu->woken);
   cpu->woken = 0;
   cpu->route = slot + 1;
+  cpu->tid = (u32)bpf_get_current_pid_tgid();
   struct rs_vhost_slot *v = r->ctx ? own_batch(r->ctx) : 0;
   if (v) v->cur_flags |= RS_CUR_WOKEN;
   return 0;
@@ -110,57 +111,12 @@ static __always_inline int inject_leave(int ret) {
   struct rs_route_slot *r = cpu && cpu->route ? route_by_slot(cpu->route - 1) : 0;
   if (!r) return 0; /* its entry was not placed, or not seen */
   cpu->route = 0;
-  if (ret > 0)
+  if (compat_injected_inatomic(ret))
     r->injected++;
   else if (ret == WOULD_BLOCK)
     r->slowpath++;
   else
     r->rejected++;
-  return 0;
-}
-
-/* Remembers which route a vCPU's vector belongs to, for kvm_inj_virq. */
-static __always_inline void note_vector(struct kvm_vcpu *vcpu, u32 vector, u32 slot) {
-  u64 key = (u64)(u32)BPF_CORE_READ(vcpu, pid, numbers[0].nr) << 8 | (vector & 0xff);
-  u32 *known = bpf_map_lookup_elem(&slot_of_vector, &key);
-  if (!known || *known != slot) bpf_map_update_elem(&slot_of_vector, &key, &slot, BPF_ANY);
-}
-
-enum { DM_LOWEST = 0x100, DM_FIXED = 0 };
-
-static __always_inline int count_accept(struct kvm_lapic *apic, int mode, int vector) {
-  hook_hit(RS_HOOK_ACCEPT);
-  struct cpu_scratch *cpu = cpu_scratch();
-  if (!cpu || (mode != DM_FIXED && mode != DM_LOWEST)) return 0;
-  u32 fast = cpu->route;
-  u32 slot = fast - 1;
-  if (!fast) {
-    u32 tid = (u32)bpf_get_current_pid_tgid();
-    u32 *slow = bpf_map_lookup_elem(&slow_route, &tid);
-    if (!slow) return 0; /* an IPI, a timer: not a device's message */
-    slot = *slow;
-  }
-  struct rs_route_slot *r = route_by_slot(slot);
-  if (!r) return 0;
-  /* An injection whose return was not seen is over: this is a timer's or another CPU's. */
-  if (fast && (r->data & 0xff) != (vector & 0xff)) return 0;
-  note_vector(BPF_CORE_READ(apic, vcpu), vector, slot);
-  bool posted = compat_apicv_active(apic);
-  enum rs_pending pending = pending_at(apic, vector, posted, config.vmx);
-  if (posted) __sync_fetch_and_add(&r->posted, 1);
-  if (pending == RS_PENDING_BLIND) {
-    if (fast) r->merge_blind++;
-    return 0;
-  }
-  if (fast && posted)
-    r->merge_doubt += pending; /* the CPU takes it unseen, perhaps just now */
-  else if (fast)
-    rs_note_injection(r, pending);
-  if (!pending) return 0;
-  if (fast)
-    r->merged_seen++;
-  else
-    __sync_fetch_and_add(&r->slow_merged, 1);
   return 0;
 }
 
@@ -200,10 +156,6 @@ int BPF_PROG(host_inatomic_exit, struct kvm_kernel_irq_routing_entry *e, struct 
              int source, int level, bool line_status, int ret) {
   return inject_leave(ret);
 }
-SEC("fentry/__apic_accept_irq")
-int BPF_PROG(host_accept, struct kvm_lapic *apic, int mode, int vector) {
-  return count_accept(apic, mode, vector);
-}
 SEC("fentry/kvm_set_irq")
 int BPF_PROG(host_set_irq_entry, struct kvm *kvm, int source, u32 gsi, int level) {
   return slow_enter(kvm, gsi, level);
@@ -212,16 +164,4 @@ SEC("fexit/kvm_set_irq")
 int BPF_PROG(host_set_irq_exit, struct kvm *kvm, int source, u32 gsi, int level, bool line_status,
              int ret) {
   return slow_leave(ret);
-}
-
-/* KVM takes a pending interrupt for injection into the vCPU; reinjected repeats are not new. */
-SEC("tp_btf/kvm_inj_virq")
-int BPF_PROG(host_inj_virq, unsigned int vector, bool soft, bool reinjected) {
-  hook_hit(RS_HOOK_INJ_VIRQ);
-  if (soft || reinjected) return 0;
-  u64 key = (u64)(u32)bpf_get_current_pid_tgid() << 8 | (vector & 0xff);
-  u32 *slot = bpf_map_lookup_elem(&slot_of_vector, &key);
-  struct rs_route_slot *r = slot ? route_by_slot(*slot) : 0;
-  if (r) __sync_fetch_and_add(&r->taken, 1);
-  return 0;
 }

@@ -52,7 +52,7 @@ struct cpu_scratch {
   u32 tun;   /* slot + 1 */
   u32 route; /* slot + 1 while kvm_arch_set_irq_inatomic runs for a known route */
   u32 woken; /* WOKEN_* seen for the eventfd that is being woken */
-  u32 merged;
+  u32 tid;   /* of the thread that injects */
   u64 ctx;
 };
 enum { WOKEN_FENTRY = 1, WOKEN_KPROBE = 2 };

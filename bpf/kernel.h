@@ -153,6 +153,7 @@ struct pid { struct upid numbers[1]; } FRAGMENT;
 struct kvm_vcpu { struct pid *pid; struct kvm *kvm; } FRAGMENT;
 struct kvm_vcpu_arch___apicv { bool apicv_active; } FRAGMENT;
 struct kvm_vcpu___arch { struct kvm_vcpu_arch___apicv arch; } FRAGMENT; /* before 6.0 */
+struct vgic_irq { struct kvm_vcpu *vcpu; u32 intid; } FRAGMENT; /* arm64 */
 struct kvm_lapic { struct kvm_vcpu *vcpu; void *regs; } FRAGMENT;
 /* kvm_intel: begins with its struct kvm_vcpu. */
 struct pi_desc {} FRAGMENT;

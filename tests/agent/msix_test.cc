@@ -39,6 +39,13 @@ TEST(MsixTest, LoopsAndCutSpacesEnd) {
   EXPECT_FALSE(FindMsix("").has_value());
 }
 
+TEST(MsixTest, RequesterIdIsBusDeviceFunction) {
+  EXPECT_EQ(RequesterId("/sys/devices/pci0000:00/0000:00:04.0"), 0x20u);
+  EXPECT_EQ(RequesterId("0001:3a:1f.7"), 0x3affu);
+  EXPECT_EQ(RequesterId("/sys/devices/platform/a003e00.virtio_mmio"), std::nullopt);
+  EXPECT_EQ(RequesterId(""), std::nullopt);
+}
+
 TEST(MsixTest, DeviceWithoutPciIsUnknownNotAnError) {
   EXPECT_FALSE(ReadMsixLocation("/nonexistent").has_value());
   const MsixEntry entry = ReadMsixEntry("/nonexistent", {.entries = 3}, 1, true);
