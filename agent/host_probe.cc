@@ -334,9 +334,35 @@ void HostProbe::Drain(std::vector<Mark>* marks, std::vector<Event>*) {
   });
 }
 
+// What a hook counts may need another hook to have been there: a return counts only calls whose
+// entry was seen. An injection whose pending bit was not looked at is counted as blind, so what
+// `accept` misses (it is hit by every IPI and timer, too) is only what goes uncounted as injected.
+void HostProbe::AddLossesOfOthers(std::vector<HookSample>* samples) const {
+  const auto of = [&](rs_hook which) { return (*samples)[bpf_->SpecOf(which)].misses; };
+  const auto sum = [](std::optional<uint64_t> a, std::optional<uint64_t> b) {
+    return a && b ? std::optional(*a + *b) : std::nullopt;
+  };
+  std::map<rs_hook, std::optional<uint64_t>> losses;
+  for (const auto& [leaves, enters] : {std::pair(RS_HOOK_TUN_EXIT, RS_HOOK_TUN_ENTRY),
+                                       std::pair(RS_HOOK_VHOST_EXIT, RS_HOOK_VHOST_ENTRY),
+                                       std::pair(RS_HOOK_INATOMIC_EXIT, RS_HOOK_INATOMIC_ENTRY),
+                                       std::pair(RS_HOOK_SET_IRQ_EXIT, RS_HOOK_SET_IRQ_ENTRY)}) {
+    losses[leaves] = sum(of(leaves), of(enters));
+  }
+  losses[RS_HOOK_ACCEPT] = losses[RS_HOOK_INATOMIC_EXIT];
+  for (size_t i = 0; i < samples->size(); ++i) {
+    const auto found = losses.find(HostFunctionPrograms()[i].hook);
+    if (found != losses.end() && bpf_->hooks()[i].state == HookState::kAttached) {
+      (*samples)[i].misses = found->second;
+    }
+  }
+}
+
 void HostProbe::ReadHooks(std::vector<HookSample>* hooks) const {
   hooks->push_back({.hook = sched_hook_, .misses = 0});  // read, not hit
-  for (HookSample sample : bpf_->ReadHooks()) {
+  std::vector<HookSample> samples = bpf_->ReadHooks();
+  if (functions_) AddLossesOfOthers(&samples);
+  for (HookSample& sample : samples) {
     sample.hook = base_ + static_cast<size_t>(sample.hook);
     hooks->push_back(sample);
   }

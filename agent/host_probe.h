@@ -80,6 +80,7 @@ class HostProbe : public Probe {
   void ReadWish(const Queue& queue, const rs_walk_out& out, std::vector<GaugeSample>* gauges) const;
   void ReadTap(const Queue& queue, std::vector<GaugeSample>* gauges) const;
   void ReadVcpus(std::vector<Sample>* samples) const;
+  void AddLossesOfOthers(std::vector<HookSample>* samples) const;
   void OnMark(const rs_mark& m, std::vector<Mark>* marks) const;
   bool has(rs_hook which) const { return bpf_->attached(which); }
   HookId hook(rs_hook which) const;

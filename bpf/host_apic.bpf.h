@@ -15,7 +15,9 @@ enum { DM_LOWEST = 0x100, DM_FIXED = 0 };
 static __always_inline int count_accept(struct kvm_lapic *apic, int mode, int vector) {
   hook_hit(RS_HOOK_ACCEPT);
   struct cpu_scratch *cpu = cpu_scratch();
-  if (!cpu || (mode != DM_FIXED && mode != DM_LOWEST)) return 0;
+  if (!cpu) return 0;
+  cpu->looked = 1;
+  if (mode != DM_FIXED && mode != DM_LOWEST) return 0;
   u32 fast = cpu->route;
   u32 slot = fast - 1;
   if (!fast) {

@@ -96,6 +96,7 @@ static __always_inline int inject_enter(struct kvm_kernel_irq_routing_entry *e, 
   note_message(r, e);
   route_position(r, slot, cpu->woken);
   cpu->woken = 0;
+  cpu->looked = 0;
   cpu->route = slot + 1;
   cpu->tid = (u32)bpf_get_current_pid_tgid();
   struct rs_vhost_slot *v = r->ctx ? own_batch(r->ctx) : 0;
@@ -111,12 +112,14 @@ static __always_inline int inject_leave(int ret) {
   struct rs_route_slot *r = cpu && cpu->route ? route_by_slot(cpu->route - 1) : 0;
   if (!r) return 0; /* its entry was not placed, or not seen */
   cpu->route = 0;
-  if (compat_injected_inatomic(ret))
+  if (compat_injected_inatomic(ret)) {
     r->injected++;
-  else if (ret == WOULD_BLOCK)
+    if (!cpu->looked) r->merge_blind++; /* what it met was not seen */
+  } else if (ret == WOULD_BLOCK) {
     r->slowpath++;
-  else
+  } else {
     r->rejected++;
+  }
   return 0;
 }
 

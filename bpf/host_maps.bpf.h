@@ -49,10 +49,12 @@ INDEX(slot_of_tun, u64); /* ifindex << 16 | queue */
 /* An injection under way on this CPU (interrupts are off), or a transmit (BH is off). */
 struct cpu_scratch {
   u64 skb;
-  u32 tun;   /* slot + 1 */
-  u32 route; /* slot + 1 while kvm_arch_set_irq_inatomic runs for a known route */
-  u32 woken; /* WOKEN_* seen for the eventfd that is being woken */
-  u32 tid;   /* of the thread that injects */
+  u32 tun;    /* slot + 1 */
+  u32 route;  /* slot + 1 while kvm_arch_set_irq_inatomic runs for a known route */
+  u32 woken;  /* WOKEN_* seen for the eventfd that is being woken */
+  u32 tid;    /* of the thread that injects */
+  u32 looked; /* not 0: the injection under way was seen to reach an interrupt controller */
+  u32 pad;
   u64 ctx;
 };
 enum { WOKEN_FENTRY = 1, WOKEN_KPROBE = 2 };

@@ -14,7 +14,9 @@ enum { FIRST_LPI = 8192 };
 static __always_inline int count_queueing(struct kvm *kvm, struct vgic_irq *irq) {
   hook_hit(RS_HOOK_ACCEPT);
   struct cpu_scratch *cpu = cpu_scratch();
-  if (!cpu || BPF_CORE_READ(irq, intid) < FIRST_LPI || !BPF_CORE_READ(irq, vcpu)) return 0;
+  if (!cpu) return 0;
+  cpu->looked = 1;
+  if (BPF_CORE_READ(irq, intid) < FIRST_LPI || !BPF_CORE_READ(irq, vcpu)) return 0;
   u32 tid = (u32)bpf_get_current_pid_tgid();
   u32 *slow = bpf_map_lookup_elem(&slow_route, &tid);
   /* An injection whose return was not seen is over: another thread's LPI is not its. */

@@ -5,10 +5,11 @@ For comparing kernels and rungs: a row of the matrix (matrix.py) is one such run
 """
 
 import re
+import shlex
 
 from . import layout
 from .errors import LabError
-from .first_light import UDP_PORT, FirstLight
+from .first_light import READY, READY_S, RUN, UDP_PORT, FirstLight
 
 BUSY_POLL_US = 2_000  # longer than the gap between two datagrams, or the poller never meets one
 BUSY_GAP_US = 1_000
@@ -46,6 +47,29 @@ class Light(FirstLight):
         numbers = re.findall(r"^ *(\d+):.* virtio0-input\.\d+$", text, re.MULTILINE)
         self._machine.guest.run("\n".join(
             f"echo {cpu} > /proc/irq/{number}/smp_affinity_list" for number in numbers))
+
+    def _stop_programs(self):
+        super()._stop_programs()
+        self._timed("kill", self._kill_one)
+
+    def _kill_one(self):
+        """An agent that is killed leaves no probe behind, of whichever kind this kernel wants."""
+        record = shlex.join([self._binaries["ringside"], "record", "--role", "host", "-q", "--rung",
+                             "kprobe", "-o", f"{RUN}/killed.rsi"])
+        left = self._machine.host.run(f"""
+            {record} > {RUN}/killed.log 2>&1 &
+            pid=$!
+            says_ready() {{ [[ $(< {RUN}/killed.log) == *{READY}* ]]; }}
+            wait_for {READY_S} says_ready || {{ echo "not ready: $(< {RUN}/killed.log)"; exit 0; }}
+            cp /sys/kernel/tracing/kprobe_events /share/killed.before
+            kill -9 $pid
+            none_left() {{ [[ $(< /sys/kernel/tracing/kprobe_events) != *ringside* ]]; }}
+            wait_for 20 none_left
+            cat /sys/kernel/tracing/kprobe_events
+            ls {RUN}/killed.rsi > /dev/null
+            rm -f {RUN}/killed.*""", READY_S * 3)
+        if left:
+            raise LabError(f"left behind by a killed agent: {left}")
 
     def _expect_moved(self):
         self._log("packets: " + " ".join(f"{q}={n}" for q, n in self._moved().items()))
