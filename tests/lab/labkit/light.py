@@ -62,7 +62,7 @@ class Light(FirstLight):
             says_ready() {{ [[ $(< {RUN}/killed.log) == *{READY}* ]]; }}
             wait_for {READY_S} says_ready || {{ echo "not ready: $(< {RUN}/killed.log)"; exit 0; }}
             cp /sys/kernel/tracing/kprobe_events /share/killed.before
-            kill -9 $pid
+            {{ kill -9 $pid; wait $pid; }} 2> /dev/null
             none_left() {{ [[ $(< /sys/kernel/tracing/kprobe_events) != *ringside* ]]; }}
             wait_for 20 none_left
             cat /sys/kernel/tracing/kprobe_events
