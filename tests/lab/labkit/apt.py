@@ -77,9 +77,12 @@ def mirrors():
     return plain[0], security[0] if security else None
 
 
-def other_suite(work_dir, suite, architecture):
-    """An Apt for another suite and architecture; its lists are fetched once."""
-    root = os.path.join(work_dir, f"apt-{suite}-{architecture}")
+def other_suite(work_dir, suite, architecture, updates=True):
+    """An Apt for another suite and architecture; its lists are fetched once.
+
+    updates: with the suite's security updates.
+    """
+    root = os.path.join(work_dir, f"apt-{suite}-{architecture}{'' if updates else '-plain'}")
     apt = Apt({"APT_CONFIG": os.path.join(root, "apt.conf")})
     if os.path.exists(os.path.join(root, ".complete")):
         return apt
@@ -87,7 +90,7 @@ def other_suite(work_dir, suite, architecture):
         os.makedirs(os.path.join(root, sub), exist_ok=True)
     archive, security = mirrors()
     lines = [f"deb [signed-by={KEYRING}] {archive} {suite} main\n"]
-    if security:
+    if security and updates:
         lines.append(f"deb [signed-by={KEYRING}] {security} {suite}-security main\n")
     files = {"status": "", "sources.list": "".join(lines), "apt.conf": _configuration(root,
                                                                                 architecture)}

@@ -126,7 +126,9 @@ def _offered(work_dir, series, arch):
     try:
         apt = Apt()
         if series in OTHER_SUITES or arch != ARCH:
-            apt = other_suite(work_dir, OTHER_SUITES.get(series) or own_suite(), arch)
+            # Lists of an older suite's updates name files of arm64 that the mirrors lack.
+            updates = series not in OTHER_SUITES or arch == ARCH
+            apt = other_suite(work_dir, OTHER_SUITES.get(series) or own_suite(), arch, updates)
         found = find_package(apt, series, arch)
     except LabError:
         return None  # no network: what is there already will do

@@ -22,6 +22,9 @@ ROWS = [
      ["x86", "--kernel", "6.1", "--host-rung", "kprobe", "--guest-rung", "tracepoint"]),
     ("6.12 / 6.12 kprobe, procfs",
      ["x86", "--kernel", "6.12", "--host-rung", "kprobe", "--guest-rung", "procfs"]),
+    ("arm64 5.10 / 5.10", ["arm64", "--kernel", "5.10"]),
+    ("arm64 6.1 / 6.1", ["arm64", "--kernel", "6.1"]),
+    ("arm64 6.12 / 6.12", ["arm64", "--kernel", "6.12"]),
 ]
 
 # Side, stage as the hooks name it, the count shown for it.
