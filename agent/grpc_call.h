@@ -11,6 +11,7 @@
 #include <memory>
 #include <string>
 
+#include "agent/byte_relay.h"
 #include "proto/address.h"
 #include "proto/ringside.pb.h"
 
@@ -47,6 +48,10 @@ class CollectorClient {
 // `backoff_ms`: how long gRPC itself waits between attempts to connect.
 std::unique_ptr<CollectorClient> NewCollectorClient(const Address& address, int backoff_ms_min,
                                                     int backoff_ms_max);
+
+// The same over connections that `connect` makes, a new one for each call. Null if the process has
+// no descriptor left.
+std::unique_ptr<CollectorClient> NewRelayedClient(RelayConnect connect);
 
 }  // namespace ringside
 

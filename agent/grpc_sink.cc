@@ -34,7 +34,7 @@ constexpr size_t kQueuesAskedMax = 1024;
 
 class GrpcSink::Impl {
  public:
-  explicit Impl(const GrpcSinkOptions& options, const Address& address);
+  Impl(const GrpcSinkOptions& options, std::unique_ptr<CollectorClient> client);
   ~Impl();
 
   absl::Status Put(const NumberedRecord& record);
@@ -102,9 +102,9 @@ class GrpcSink::Impl {
   std::thread thread_;  // last: it uses all of the above
 };
 
-GrpcSink::Impl::Impl(const GrpcSinkOptions& options, const Address& address)
+GrpcSink::Impl::Impl(const GrpcSinkOptions& options, std::unique_ptr<CollectorClient> client)
     : options_(options),
-      client_(NewCollectorClient(address, options.backoff_ms_min, options.backoff_ms_max)),
+      client_(std::move(client)),
       spool_(options.spool_bytes_max),
       backoff_ms_(options.backoff_ms_min),
       thread_([this] { Work(); }) {}
@@ -352,15 +352,39 @@ void GrpcSink::Impl::TakeWelcome(Attempt& attempt, const v1::Welcome& welcome) {
 GrpcSink::GrpcSink(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 GrpcSink::~GrpcSink() = default;
 
-absl::StatusOr<std::unique_ptr<GrpcSink>> GrpcSink::Create(const GrpcSinkOptions& options) {
-  const absl::StatusOr<Address> address = ParseAddress(options.address);
-  if (!address.ok()) return address.status();
-  if (!address->local && !options.insecure) {
-    return absl::InvalidArgumentError(fmt::format(
-        "{} is another machine and records would travel in the clear: add --insecure to accept it",
-        options.address));
+namespace {
+
+absl::StatusOr<std::unique_ptr<CollectorClient>> ClientFor(const GrpcSinkOptions& options) {
+  if (!options.address.starts_with(kVsockPrefix)) {
+    const absl::StatusOr<Address> address = ParseAddress(options.address);
+    if (!address.ok()) return address.status();
+    if (!address->local && !options.insecure) {
+      return absl::InvalidArgumentError(fmt::format(
+          "{} is another machine and records would travel in the clear: add --insecure to accept "
+          "it",
+          options.address));
+    }
+    return NewCollectorClient(*address, options.backoff_ms_min, options.backoff_ms_max);
   }
-  return std::unique_ptr<GrpcSink>(new GrpcSink(std::make_unique<Impl>(options, *address)));
+  const absl::StatusOr<RelayConnect> connect = ConnectVsock(options.address);
+  if (!connect.ok()) return connect.status();
+  if (!options.insecure) {
+    return absl::InvalidArgumentError(
+        options.address +
+        ": the host passes records on, in the clear: add --insecure to accept it");
+  }
+  auto client = NewRelayedClient(options.connect ? options.connect : *connect);
+  if (client == nullptr) return absl::ResourceExhaustedError("no descriptor left for a relay");
+  return client;
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<GrpcSink>> GrpcSink::Create(const GrpcSinkOptions& options) {
+  auto client = ClientFor(options);
+  if (!client.ok()) return client.status();
+  return std::unique_ptr<GrpcSink>(
+      new GrpcSink(std::make_unique<Impl>(options, *std::move(client))));
 }
 
 absl::Status GrpcSink::Put(const NumberedRecord& record) { return impl_->Put(record); }

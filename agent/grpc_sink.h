@@ -20,6 +20,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "agent/byte_relay.h"
 #include "agent/sink.h"
 #include "correlate/records.h"
 
@@ -29,10 +30,11 @@ namespace ringside {
 inline constexpr size_t kSpoolBytesMax = size_t{64} << 20;
 
 struct GrpcSinkOptions {
-  std::string address;                  // host:port or unix:/path
+  std::string address;                  // host:port, unix:/path or vsock:CID:PORT
   std::function<ClockReading()> clock;  // the node's four clocks, now; called from any thread
   bool insecure = false;                // may send in the clear to another machine
   size_t spool_bytes_max = kSpoolBytesMax;
+  RelayConnect connect;       // for tests: instead of what a vsock address says
   int backoff_ms_min = 100;   // before the second attempt to connect
   int backoff_ms_max = 5000;  // doubled up to this
 };

@@ -53,7 +53,17 @@ class ConnectionWatch {
   bool said_ = false;
 };
 
-int Run(const AgentOptions& options, const GrpcSinkOptions& sink_options) {
+int Run(const AgentOptions& options, const GrpcSinkOptions& sink_options,
+        const std::string& relay_at) {
+  std::unique_ptr<ByteRelay> relay;
+  if (!relay_at.empty()) {
+    auto started = StartRelay(relay_at, sink_options.address);
+    if (!started.ok()) {
+      std::cerr << "ringside-agent: --relay: " << started.status().message() << "\n";
+      return absl::IsInvalidArgument(started.status()) ? kExitUsage : kExitFailure;
+    }
+    relay = *std::move(started);
+  }
   auto sink = GrpcSink::Create(sink_options);
   if (!sink.ok()) {
     std::cerr << "ringside-agent: " << sink.status().message() << "\n";
@@ -84,8 +94,12 @@ int main(int argc, char** argv) {
   std::string role = "auto";
   std::string rung;
   int interval_ms = 500;
-  app.add_option("--collector", sink.address, "HOST:PORT or unix:/path of ringside-collector")
+  app.add_option("--collector", sink.address,
+                 "HOST:PORT, unix:/path, or vsock:CID:PORT of a host's --relay")
       ->required();
+  std::string relay;
+  app.add_option("--relay", relay,
+                 "Host: pass guests that connect to vsock:PORT on to --collector");
   app.add_option("--name", options.name, "Name to show for this machine (default: its host name)");
   app.add_option("--role", role, "auto, host or guest")
       ->check(CLI::IsMember({"auto", "host", "guest"}));
@@ -118,5 +132,5 @@ int main(int argc, char** argv) {
   sigaction(SIGTERM, &action, nullptr);
   sigaction(SIGINT, &action, nullptr);
   signal(SIGPIPE, SIG_IGN);
-  return Run(options, sink);
+  return Run(options, sink, relay);
 }

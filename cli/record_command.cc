@@ -74,8 +74,19 @@ absl::Status ParseRung(const std::string& text, Rung& limit) {
 
 absl::Status CheckCollector(const RecorderOptions& options) {
   if (options.collector.empty()) {
+    if (!options.relay.empty()) {
+      return UsageError("--relay passes guests on to --collector, which is not given");
+    }
     if (!options.insecure) return absl::OkStatus();
     return UsageError("--insecure is about --collector, which is not given");
+  }
+  if (options.collector.starts_with(kVsockPrefix)) {
+    auto vsock = ParseVsock(options.collector);
+    if (!vsock.ok()) return UsageError("--collector: " + Message(vsock.status()));
+    if (vsock->cid != 0 && options.insecure) return absl::OkStatus();
+    return UsageError(vsock->cid == 0 ? "--collector: vsock:CID:PORT, 2 is the host"
+                                      : "--collector: the host passes records on, in the clear; "
+                                        "--insecure accepts that");
   }
   auto address = ParseAddress(options.collector);
   if (!address.ok()) return UsageError("--collector: " + Message(address.status()));
@@ -161,6 +172,10 @@ void AddRecord(CLI::App& app, Action& action) {
       ->type_name("QUEUE");
   command->add_option("--collector", options.collector, "send to this collector as well")
       ->type_name("HOST:PORT");
+  command
+      ->add_option("--relay", options.relay,
+                   "host: pass guests that connect to this vsock port on to --collector")
+      ->type_name("vsock:PORT");
   command->add_flag("--insecure", options.insecure,
                     "let --collector send in the clear to another machine");
   command->add_option("--name", options.agent.name, "this node's name (default: the host name)")

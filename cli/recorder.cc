@@ -22,6 +22,7 @@ namespace {
 
 // The sinks of one recording, each before the ones it puts into.
 struct Chain {
+  std::unique_ptr<ByteRelay> relay;
   std::unique_ptr<StoreSink> store;
   std::unique_ptr<GrpcSink> grpc;
   std::unique_ptr<TeeSink> tee;
@@ -36,6 +37,11 @@ absl::StatusOr<Chain> MakeChain(const RecorderOptions& options) {
         {.address = options.collector, .clock = ReadClocks, .insecure = options.insecure});
     if (!grpc.ok()) return grpc.status();
     chain.grpc = *std::move(grpc);
+  }
+  if (!options.relay.empty()) {
+    auto relay = StartRelay(options.relay, options.collector);
+    if (!relay.ok()) return relay.status();
+    chain.relay = *std::move(relay);
   }
   auto store = StoreSink::Create(options.output, options.agent.name, ReadClocks);
   if (!store.ok()) return store.status();

@@ -18,7 +18,8 @@ struct RecorderOptions {
   std::string output;
   int64_t duration_ns = 0;       // 0: until a signal
   std::vector<std::string> vms;  // only these; empty: all
-  std::string collector;         // host:port or unix:/path; empty: none
+  std::string collector;         // host:port, unix:/path or vsock:CID:PORT; empty: none
+  std::string relay;             // vsock:PORT at which guests are passed on to it; empty: none
   bool insecure = false;         // may send in the clear to another machine
   bool quiet = false;
 };

@@ -56,4 +56,27 @@ absl::StatusOr<Address> ParseAddress(const std::string& text) {
   return address;
 }
 
+absl::StatusOr<VsockAddress> ParseVsock(const std::string& text) {
+  const auto number = [](std::string_view word) -> std::optional<uint32_t> {
+    uint32_t value = 0;
+    const auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), value);
+    // The largest number means "any", which nobody can be reached at.
+    if (error != std::errc() || end != word.data() + word.size() || value == UINT32_MAX) {
+      return std::nullopt;
+    }
+    return value;
+  };
+  const std::string_view rest = std::string_view(text).substr(
+      text.starts_with(kVsockPrefix) ? kVsockPrefix.size() : text.size());
+  const size_t colon = rest.find(':');
+  const auto port = number(colon == std::string_view::npos ? rest : rest.substr(colon + 1));
+  const auto cid = colon == std::string_view::npos ? uint32_t{0} : number(rest.substr(0, colon));
+  if (!port || !cid || (colon != std::string_view::npos && *cid == 0)) {
+    return absl::InvalidArgumentError(fmt::format(
+        "'{}' is no vsock address: give vsock:CID:PORT (2 is the host), or vsock:PORT to listen",
+        text));
+  }
+  return VsockAddress{*cid, *port};
+}
+
 }  // namespace ringside
