@@ -87,6 +87,7 @@ void HostProbe::ReadWish(const Queue& queue, const rs_walk_out& out,
       ReadRingWish(vm->pid, out.value[RS_V_AVAIL_PTR], static_cast<uint32_t>(out.value[RS_V_SIZE]));
   if (!wish) return;
   gauges->push_back({queue.id, Gauge::kAvailFlags, wish->flags});
+  gauges->push_back({queue.id, Gauge::kAvailGiven, wish->idx});
   if (out.value[RS_V_EVENT_IDX]) {
     gauges->push_back({queue.id, Gauge::kUsedEvent, wish->used_event});
   }
@@ -142,6 +143,13 @@ void HostProbe::Between(std::vector<Sample>* samples, std::vector<GaugeSample>* 
     gauges->push_back({queue.id, Gauge::kJumps, vhosts_[queue.vhost].jumps});
     if (queue.route >= 0) {
       gauges->push_back({queue.id, Gauge::kEpoch, routes_[queue.route].epoch});
+    }
+    const volatile rs_vhost_slot& slot = vhosts_[queue.vhost];
+    if (slot.signalled > 0) {
+      gauges->push_back({queue.id, Gauge::kSignalledAt, static_cast<uint16_t>(slot.signal_pos)});
+    }
+    if (out.value[RS_V_IRQFD]) {
+      gauges->push_back({queue.id, Gauge::kIrqfd, out.value[RS_V_IRQFD] - 1});
     }
     ReadWish(queue, out, gauges);
     ReadTap(queue, gauges);

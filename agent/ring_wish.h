@@ -11,6 +11,7 @@ namespace ringside {
 
 struct RingWish {
   uint16_t flags = 0;       // avail->flags
+  uint16_t idx = 0;         // avail->idx: what the guest has given
   uint16_t used_event = 0;  // meaningful only with EVENT_IDX
 };
 

@@ -58,6 +58,7 @@ static __always_inline int vhost_leave(struct vhost_virtqueue *vq) {
     v->suppressed++;
   } else {
     v->signalled++;
+    v->signal_pos = pos;
     if (pos == v->pos_entry) v->empty++;
     if (!(flags & RS_CUR_WOKEN)) {
       /* Rare: look whether anything that injects is waiting at all. */

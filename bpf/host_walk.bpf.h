@@ -81,6 +81,8 @@ static __noinline int walk_vhost(struct rs_walk_out *out, u64 address) {
   out->value[RS_V_RING_DMA] = BPF_CORE_READ(vq, log_addr);
   out->value[RS_V_SOCKET] = (u64)BPF_CORE_READ(vq, private_data);
   out->value[RS_V_BACKEND] = out->value[RS_V_SOCKET] != 0;
+  struct eventfd_ctx *ctx = compat_call_ctx(vq);
+  if (ctx && config.fn_irqfd_wakeup) out->value[RS_V_IRQFD] = irqfd_of_ctx(ctx) ? 2 : 1;
   if (out->value[RS_V_RING_DMA] != v->id.ring) return 0;
   v->walk_pos = rs_max(v->walk_pos, rs_extend(v->pos, out->value[RS_V_USED]));
   out->value[RS_V_POS] = v->walk_pos;

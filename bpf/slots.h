@@ -105,9 +105,10 @@ struct rs_vhost_slot {
   rs_u32 cur_tid;
   rs_u32 cur_flags; /* RS_CUR_* */
   rs_u64 walk_pos;
-  rs_u64 jumps; /* times the index changed outside of the hooks */
-  rs_u64 empty; /* of those signalled: the index had not moved */
-  rs_u64 cur_pad[3];
+  rs_u64 jumps;      /* times the index changed outside of the hooks */
+  rs_u64 empty;      /* of those signalled: the index had not moved */
+  rs_u64 signal_pos; /* pos of the last batch that was signalled */
+  rs_u64 cur_pad[2];
 };
 RS_ASSERT(sizeof(struct rs_vhost_slot) == 192, "three cache lines");
 enum { RS_CUR_SIGNALLED = 1, RS_CUR_WOKEN = 2, RS_CUR_OPEN = 4 };

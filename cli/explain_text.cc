@@ -6,6 +6,7 @@
 
 #include "cli/format.h"
 #include "collector/store/finding_json.h"
+#include "correlate/causes/host_only.h"
 #include "fmt/format.h"
 
 namespace ringside {
@@ -73,6 +74,10 @@ std::string SinceText(const Finding& finding, int64_t zero_ns) {
 std::string RoleText(const Finding& finding) {
   if (finding.cause == Cause::kDataLoss) return "";
   if (finding.root) return ", root";
+  const auto unseen = [](const std::string& what) { return what.starts_with(kNotObservable); };
+  if (std::any_of(finding.missing.begin(), finding.missing.end(), unseen)) {
+    return ", root not observable from here";
+  }
   return finding.caused_by.empty() ? ", root not proved" : ", effect";
 }
 

@@ -47,6 +47,7 @@ std::vector<Finding> FindOne(const QueueEvidence& evidence) {
   if (!explained) add(LostInterrupt(evidence, stall));
   if (findings.empty()) add(NoTxSignal(evidence, stall));
   if (findings.empty()) add(SuppressedStall(evidence, stall));
+  add(VectorMasked(evidence));
   add(DeadQueue(evidence, stall));
   add(ExternalInjector(evidence));
   add(DuplicateInjection(evidence));

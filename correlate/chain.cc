@@ -5,6 +5,7 @@
 #include <set>
 
 #include "correlate/causes/causes.h"
+#include "correlate/causes/host_only.h"
 
 namespace ringside {
 namespace {
@@ -30,7 +31,10 @@ constexpr Mechanism kMechanisms[] = {
     {Cause::kIrqDisabledDrained, Cause::kEmptySignal},
     {Cause::kIrqDisabledDrained, Cause::kDuplicateInjection},
     {Cause::kIrqDisabledDrained, Cause::kBusyPollSpurious},
+    {Cause::kVectorMasked, Cause::kIrqDisabled},
+    {Cause::kVectorMasked, Cause::kIrqDisabledDrained},
     {Cause::kDeadQueue, Cause::kIrqDisabled},
+    {Cause::kDeadQueue, Cause::kVectorMasked},
     {Cause::kDeadQueue, Cause::kSuppressedStall},
     {Cause::kDeadQueue, Cause::kLostInterrupt},
     {Cause::kDeadQueue, Cause::kStaleRoute},
@@ -38,6 +42,7 @@ constexpr Mechanism kMechanisms[] = {
     {Cause::kDeadQueue, Cause::kNoTxSignal},
     {Cause::kTunRingFull, Cause::kDeadQueue},
     {Cause::kTunRingFull, Cause::kIrqDisabled, false},
+    {Cause::kTunRingFull, Cause::kVectorMasked, false},
     {Cause::kTunRingFull, Cause::kStaleRoute, false},
     {Cause::kTunRingFull, Cause::kLostInterrupt, false},
     {Cause::kTunRingFull, Cause::kLostAcrossPause, false},
@@ -132,7 +137,7 @@ bool HasOther(const QueueEvidence& queue, QueueKind kind) {
 
 // What would have to be observed to rule `cause` out for this queue, where it is not; else empty.
 std::string Unobserved(Cause cause, const QueueEvidence& queue) {
-  const auto guest = [&] { return queue.guest ? "" : "guest: no agent in it"; };
+  const auto guest = [&] { return NoAgent(queue) ? "guest: no agent in it" : ""; };
   switch (cause) {
     case Cause::kExternalInjector:
       return queue.host.Observes(Count::kEventfdWritten) ? "" : "host: writes to the eventfd";
@@ -146,7 +151,7 @@ std::string Unobserved(Cause cause, const QueueEvidence& queue) {
       return HasOther(queue, QueueKind::kVcpu) ? "" : "vcpu: run and delay time of the vCPUs";
     case Cause::kDuplicateInjection:
     case Cause::kLostInterrupt:
-      if (!queue.guest) return guest();
+      if (NoAgent(queue)) return guest();
       return queue.host.Observes(Count::kKvmMerged) ? "" : "merged: injections that were merged";
     case Cause::kLostAcrossPause:
       return queue.host && queue.host.At(Gauge::kVmRunning, queue.host.range().last)
@@ -217,6 +222,22 @@ void DoubtWithoutHost(const std::vector<QueueEvidence>& queues, Finding* finding
   AddMissing("host: writes to the eventfd", finding);
 }
 
+// Of what a guest does the host sees the outside: why it does so is not observable from there.
+bool InTheGuest(Cause cause) {
+  return cause == Cause::kDeadQueue || cause == Cause::kSuppressedStall ||
+         cause == Cause::kVectorMasked;
+}
+
+void NeedsTheGuest(const std::vector<QueueEvidence>& queues, Finding* finding) {
+  const QueueEvidence* evidence = EvidenceOf(queues, *finding);
+  if (evidence == nullptr || !NoAgent(*evidence)) return;
+  finding->certainty = std::max(finding->certainty, ReachOf(finding->cause).best);
+  if (!finding->caused_by.empty()) return;
+  if (InTheGuest(finding->cause)) finding->root = false;
+  if (finding->root) return;
+  finding->missing.insert(finding->missing.begin(), NotObservable(*evidence));
+}
+
 // Roots first, each followed by what it causes.
 void Sort(std::vector<Finding>* findings) {
   std::vector<Finding> sorted;
@@ -247,6 +268,7 @@ void Chain(const std::vector<QueueEvidence>& queues, std::vector<Finding>* findi
   const std::vector<Finding> all = *findings;
   for (Finding& finding : *findings) {
     Link(queues, all, &finding);
+    NeedsTheGuest(queues, &finding);
     // An undecided stall has causes that were looked for in vain: it names what is missing itself.
     if (finding.cause == Cause::kDeadQueue && finding.certainty != Certainty::kHigh) {
       finding.root = false;

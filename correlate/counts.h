@@ -96,7 +96,10 @@ std::optional<Count> CountByName(std::string_view name);
   X(kIrqPeakLo, "irq.peak_lo", "guest: most unhandled at the end of a window, at least")       \
   X(kIrqPeakHi, "irq.peak_hi", "guest: most unhandled at the end of a window, at most")        \
   X(kIrqDisabled, "irq.disabled", "guest: 1 if the kernel has switched the interrupt off")     \
-  X(kVmRunning, "vm.running", "host: 1 if the VM's vCPUs may run, 0 while it is stopped")
+  X(kVmRunning, "vm.running", "host: 1 if the VM's vCPUs may run, 0 while it is stopped")      \
+  X(kAvailGiven, "ring.avail_given", "host: avail->idx, out of the VMM's memory")              \
+  X(kIrqfd, "route.irqfd", "host: 1 if an irqfd waits on the queue's eventfd, 0: masked")      \
+  X(kSignalledAt, "vhost.signalled_at", "host: used index after the batch signalled last")
 
 enum class Gauge : uint16_t {
 #define X(id, name, text) id,

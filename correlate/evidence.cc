@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <map>
 
+#include "correlate/witness.h"
+
 namespace ringside {
 
 Side::Side(const LocalQueue* queue, int64_t from_ns, int64_t to_ns) {
@@ -16,6 +18,8 @@ Side::Side(const LocalQueue* queue, int64_t from_ns, int64_t to_ns) {
     hooks_[i] = ChooseHook(*queue, static_cast<Count>(i), range_);
   }
 }
+
+bool Side::witness() const { return queue_ != nullptr && IsWitness(stream().hello); }
 
 bool Side::Observes(Count count) const {
   return queue_ != nullptr && hooks_[static_cast<size_t>(count)].has_value();
@@ -123,6 +127,12 @@ std::optional<SnapshotRange> LongestStretch(const SnapshotRange& range, size_t s
     }
   }
   return best;
+}
+
+std::string QueueEvidence::GuestNode() const {
+  if (guest) return guest.node().name;
+  if (host && !host.queue().info.vm_name.empty()) return host.queue().info.vm_name;
+  return "the guest";
 }
 
 NextStep QueueEvidence::DownAndUp() const {

@@ -41,6 +41,8 @@ class Side {
   const NodeStream& node() const { return *queue_->node; }
   const Stream& stream() const { return *queue_->node->stream; }
   const SnapshotRange& range() const { return range_; }
+  // Text taken in the guest, no agent (correlate/witness.h).
+  bool witness() const;
 
   bool Observes(Count count) const;
   // Growth over the range, or between two of its snapshots; nothing if not observed.
@@ -84,7 +86,7 @@ struct QueueEvidence {
 
   bool tx() const;
   std::string Name() const;  // the guest's, else the host's
-  std::string GuestNode() const { return guest ? guest.node().name : "the guest"; }
+  std::string GuestNode() const;
   std::string HostNode() const { return host ? host.node().name : "the host"; }
   // Of the ledger: an interval over the cut; nothing if never observed.
   std::optional<Interval> Cell(Count count) const;

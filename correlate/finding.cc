@@ -6,7 +6,7 @@
 namespace ringside {
 
 std::string_view CauseId(Cause cause) {
-  static constexpr std::array<std::string_view, 19> kIds = {
+  static constexpr std::array<std::string_view, kCauses> kIds = {
 #define X(id, name) name,
       RINGSIDE_CAUSES(X)
 #undef X

@@ -31,6 +31,7 @@ namespace ringside {
   X(kLateVcpu, "late-vcpu")                      \
   X(kSlowPathInjection, "slow-path-injection")   \
   X(kSoftirqSqueeze, "softirq-squeeze")          \
+  X(kVectorMasked, "vector-masked")              \
   X(kDataLoss, "data-loss")
 
 enum class Cause : uint16_t {
@@ -38,6 +39,12 @@ enum class Cause : uint16_t {
   RINGSIDE_CAUSES(X)
 #undef X
 };
+
+inline constexpr int kCauses = 0
+#define X(id, name) +1
+    RINGSIDE_CAUSES(X)
+#undef X
+    ;
 
 std::string_view CauseId(Cause cause);
 

@@ -113,6 +113,11 @@ void JudgeWake(QueueLedger* ledger) {
   claim.slack_low = claim.slack_high = ledger->cut.by_position ? 0 : 1;
   claim.slack_why = "signal under way";
   Identity identity = Judge(claim, sent, *woken + masked, ledger->binding);
+  if (!signalled && identity.verdict == Verdict::kViolated && identity.residuals.front().hi < 0) {
+    // A bare route is known from its first wake-up on; what was sent before was not counted.
+    identity.verdict = Verdict::kInconclusive;
+    identity.why += "; but who signals it is not all known";
+  }
   identity.residuals.push_back({"masked", masked.lo, masked.hi.value_or(INT64_MAX)});
   ledger->identities.push_back(std::move(identity));
 }

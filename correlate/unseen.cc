@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "correlate/causes/host_only.h"
+
 namespace ringside {
 namespace {
 
@@ -25,11 +27,22 @@ std::string VmOf(const QueueEvidence& queue) {
   return info.device + "'s VM";
 }
 
+std::string OutOfReach() {
+  std::string text;
+  for (int i = 0; i < kCauses; ++i) {
+    const HostReach& reach = ReachOf(static_cast<Cause>(i));
+    if (!reach.named) text += (text.empty() ? "" : ", ") + std::string(CauseId(reach.cause));
+  }
+  return text;
+}
+
 void OfHost(const QueueEvidence& queue, List* list) {
   const std::string node = queue.host.node().name;
-  if (!queue.guest) {
+  if (NoAgent(queue)) {
     list->Add("guest: no agent in " + VmOf(queue) +
-              ": its interrupts, polls and rings were not seen, nor what its kernel said");
+              ": its interrupts, polls and rings were not seen" +
+              (queue.guest ? "; a witness' text stands for it" : ", nor what its kernel said"));
+    list->Add("guest: out of reach without one: " + OutOfReach());
   }
   if (!queue.host.Observes(Count::kKvmInjected)) {
     list->Add("kvm: injections on " + node +

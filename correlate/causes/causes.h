@@ -34,6 +34,9 @@ MaybeFinding StaleRoute(const QueueEvidence& evidence, const std::optional<Stall
 MaybeFinding LostAcrossPause(const QueueEvidence& evidence, const std::optional<Stall>& stall);
 MaybeFinding LostInterrupt(const QueueEvidence& evidence, const std::optional<Stall>& stall);
 
+// what only the host sees (host_only.cc)
+MaybeFinding VectorMasked(const QueueEvidence& evidence);
+
 // queues that stand still (stalls.cc)
 MaybeFinding SuppressedStall(const QueueEvidence& evidence, const std::optional<Stall>& stall);
 MaybeFinding NoTxSignal(const QueueEvidence& evidence, const std::optional<Stall>& stall);

@@ -179,6 +179,12 @@ struct Disabled {
   bool logged = false;
 };
 
+// A witness' log tells of before: that still holds if no interrupt came between its readings.
+bool StillSilent(const Side& guest) {
+  const auto irq = guest.witness() ? guest.Growth(Count::kGuestProcIrq) : std::nullopt;
+  return irq && irq->hi == 0 && guest.range().first != guest.range().last;
+}
+
 std::optional<Disabled> FindDisabled(const QueueEvidence& evidence) {
   if (!evidence.guest) return std::nullopt;
   const Side& guest = evidence.guest;
@@ -186,7 +192,8 @@ std::optional<Disabled> FindDisabled(const QueueEvidence& evidence) {
     const auto irq = IrqOfLine(line.text);
     if (!irq || *irq != guest.queue().info.irq) continue;
     const AxisTime time = guest.node().axis.At(line.mono_ns);
-    if (time.hi_ns < evidence.window.from_ns || time.lo_ns > evidence.window.to_ns) continue;
+    const bool before = time.hi_ns < evidence.window.from_ns;
+    if (time.lo_ns > evidence.window.to_ns || (before && !StillSilent(guest))) continue;
     return Disabled{time.mid_ns(), "the kernel's log: \"" + line.text + "\"", true};
   }
   for (size_t i = guest.range().first; i <= guest.range().last; ++i) {

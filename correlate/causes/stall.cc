@@ -113,19 +113,4 @@ std::optional<Stall> FindStall(const QueueEvidence& evidence) {
   return stall;
 }
 
-std::optional<HostStall> FindHostStall(const QueueEvidence& evidence) {
-  const Side& host = evidence.host;
-  if (!host) return std::nullopt;
-  const auto stands = [&](size_t from) {
-    const auto full = host.At(Gauge::kTunFull, from + 1);
-    const auto used = host.Growth(Count::kVhostUsed, {from, from + 1});
-    const auto avail = host.At(Gauge::kAvail, from);
-    return full == 1 && host.At(Gauge::kTunFull, from) == 1 && used && used->hi == 0 &&
-           avail == host.At(Gauge::kAvail, from + 1);
-  };
-  const auto best = LongestStretch(host.range(), 2, stands);
-  if (!best) return std::nullopt;
-  return HostStall{*best, host.Begin(best->first).mid_ns(), host.End(best->last).hi_ns};
-}
-
 }  // namespace ringside

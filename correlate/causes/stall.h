@@ -39,15 +39,6 @@ struct Stall {
 // The longest stall of the window; nothing without a guest agent, positions or gauges.
 std::optional<Stall> FindStall(const QueueEvidence& evidence);
 
-// From the host alone: the tap's ring is full, vhost takes nothing and the guest refills nothing,
-// over at least two whole intervals.
-struct HostStall {
-  SnapshotRange host;
-  int64_t from_ns = 0;
-  int64_t to_ns = 0;
-};
-std::optional<HostStall> FindHostStall(const QueueEvidence& evidence);
-
 }  // namespace ringside
 
 #endif  // RINGSIDE_CORRELATE_CAUSES_STALL_H_

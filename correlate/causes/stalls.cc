@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Queues that stand still, and who waits for whom.
 #include "correlate/causes/causes.h"
+#include "correlate/causes/host_only.h"
 #include "correlate/words.h"
 
 namespace ringside {
@@ -45,6 +46,7 @@ std::vector<size_t> OwedAt(const Side& guest) {
 }  // namespace
 
 MaybeFinding SuppressedStall(const QueueEvidence& evidence, const std::optional<Stall>& stall) {
+  if (NoAgent(evidence)) return SuppressedFromHost(evidence);
   if (!NeverSent(stall) || (evidence.tx() && NoSignalAtAll(evidence))) return std::nullopt;
   Finding finding =
       evidence.Found(Cause::kSuppressedStall, Certainty::kHigh, evidence.guest, stall->guest);
@@ -102,38 +104,6 @@ MaybeFinding NoTxSignal(const QueueEvidence& evidence, const std::optional<Stall
   finding.would_refute = "a signal of this queue after its index passed used_event";
   return finding;
 }
-
-namespace {
-
-MaybeFinding DeadFromHost(const QueueEvidence& evidence) {
-  // A guest's agent that reads the ring would have seen the stall itself.
-  const Side& guest = evidence.guest;
-  if (guest && guest.At(Gauge::kLastUsed, guest.range().last)) return std::nullopt;
-  const auto stall = FindHostStall(evidence);
-  if (!stall) return std::nullopt;
-  const auto meanwhile = guest ? guest.Within(stall->from_ns, stall->to_ns) : std::nullopt;
-  Finding finding = evidence.Found(Cause::kDeadQueue, Certainty::kMedium, stall->from_ns);
-  finding.title = "the tap's ring is full and the guest gives no buffers back";
-  finding.because = "the guest has stopped taking entries of this queue";
-  finding.evidence.push_back(
-      {"tun.full 1, used and avail index unchanged for " + Seconds(stall->to_ns - stall->from_ns),
-       {"tun.full", "ring.used", "ring.avail"}});
-  if (!guest) finding.missing.push_back("guest: an agent in it would tell why it takes none");
-  if (guest) finding.missing.push_back("guest: the state of its ring (ring.last_used)");
-  if (meanwhile) {
-    const auto irq = guest.Growth(Count::kGuestIrq, *meanwhile);
-    const auto polls = guest.Growth(Count::kGuestNapiSoftirq, *meanwhile);
-    if (irq && polls) {
-      finding.evidence.push_back(evidence.Say(
-          "the guest counted " + Words(*irq) + " interrupts and " + Words(*polls) + " polls then",
-          {Count::kGuestIrq, Count::kGuestNapiSoftirq}));
-    }
-  }
-  finding.would_refute = "the guest's avail index moving";
-  return finding;
-}
-
-}  // namespace
 
 MaybeFinding DeadQueue(const QueueEvidence& evidence, const std::optional<Stall>& stall) {
   if (!stall) return DeadFromHost(evidence);

@@ -18,6 +18,7 @@ TEST(RingWishTest, ReadsFlagsAndTheWordBehindTheRing) {
   const auto wish = ReadRingWish(getpid(), reinterpret_cast<uint64_t>(avail), kSize);
   ASSERT_TRUE(wish.has_value());
   EXPECT_EQ(wish->flags, 1);
+  EXPECT_EQ(wish->idx, 777);
   EXPECT_EQ(wish->used_event, 54321);
 }
 

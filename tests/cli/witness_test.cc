@@ -157,10 +157,34 @@ TEST(WitnessTest, CountsThatGoBackAreLeftOut) {
   EXPECT_TRUE(StreamOf(*records).snapshots[1].samples.empty());
 }
 
+// Made up after what witness.ps1 prints (no Windows at hand): no queues, but facts and log.
+TEST(WitnessTest, AWindowsGuestGivesFacts) {
+  std::ifstream file(RINGSIDE_TESTS "/data/witness-windows-made-up.txt", std::ios::binary);
+  const std::string text((std::istreambuf_iterator<char>(file)), {});
+  ASSERT_FALSE(text.empty());
+  WitnessText witness = ParseWitness(text, "w.txt");
+  EXPECT_THAT(Problems(witness), IsEmpty());
+  const auto records = WitnessRecords({.node = "winvm"}, "w.txt", &witness);
+  ASSERT_TRUE(records.ok()) << records.status();
+  const Stream stream = StreamOf(*records);
+  EXPECT_TRUE(stream.queues.empty());
+  EXPECT_EQ(stream.hello.smbios_uuid, "d88dabb9-654a-4024-af2a-081ce3aa3757");
+  EXPECT_EQ(stream.snapshots.size(), 2u);
+  EXPECT_EQ(stream.log.size(), 1u);
+  std::map<std::string, std::string> facts;
+  for (const Fact& fact : stream.facts) facts[fact.name] = fact.value;
+  EXPECT_EQ(facts["system"], "Windows");
+  EXPECT_EQ(facts["Ethernet 2.tx_packets"], "99330");
+  EXPECT_EQ(facts["0, Red Hat VirtIO Ethernet Adapter #2.interrupts"], "55120");
+}
+
 // The host counted, the guest was asked: one story, and nothing violated on it.
 class WitnessPairing : public testing::Test {
  protected:
   Ledger LedgerWith(const std::string& name, int grown) {
+    return Analyse(RecordingWith(name, grown, ""), {}).ledger;
+  }
+  Recording RecordingWith(const std::string& name, int grown, const std::string& log) {
     Builder builder;
     builder.HostCounts({Count::kVhostBatches, Count::kVhostSignalled, Count::kVhostSuppressed,
                         Count::kVhostUnwired, Count::kIrqfdWoken, Count::kKvmInjected});
@@ -175,7 +199,8 @@ class WitnessPairing : public testing::Test {
     const int64_t at_s = (host.hello.clock.real_ns + 2'000'000'000) / 1'000'000'000;
     WitnessText witness =
         ParseWitness(std::string(kHead) + Reading(1, std::to_string(at_s), "100.00", 5) +
-                         Reading(2, std::to_string(at_s + 5), "105.00", 5 + grown) + "### end\n",
+                         Reading(2, std::to_string(at_s + 5), "105.00", 5 + grown) + "### log\n" +
+                         log + "### end\n",
                      "w.txt");
     WitnessOptions options{.node = name};
     options.clock_bound_ns = 1'000'000;
@@ -183,7 +208,7 @@ class WitnessPairing : public testing::Test {
     EXPECT_TRUE(records.ok()) << records.status();
     if (host.facts.empty()) host.facts.push_back({0, "clock.maxerror_us", "1000"});
     recording.streams.push_back(StreamOf(*records));
-    return MakeLedger(recording, {});
+    return recording;
   }
 };
 
@@ -204,6 +229,19 @@ TEST_F(WitnessPairing, AnotherVmIsNotBound) { EXPECT_EQ(LedgerWith("vm2", 20).qu
 
 TEST_F(WitnessPairing, MoreInterruptsThanWereSentSpeakAgainstIt) {
   EXPECT_EQ(LedgerWith("vm1", 500).queues.size(), 2u);
+}
+
+// Long before anybody recorded the guest's kernel switched the interrupt off, and none came since.
+TEST_F(WitnessPairing, TheKernelsLogTellsWhatTheHostCannotSee) {
+  const std::string log = "[   9.500000] irq 25: nobody cared\n[   9.500001] Disabling IRQ #25\n";
+  const auto found = [&](int grown) {
+    const Analysis analysis = Analyse(RecordingWith("vm1", grown, log), {});
+    return std::any_of(analysis.findings.begin(), analysis.findings.end(), [](const Finding& f) {
+      return f.cause == Cause::kIrqDisabled && f.queue == "vm1/eth0/rx0" && !f.root;
+    });
+  };
+  EXPECT_TRUE(found(0));
+  EXPECT_FALSE(found(3));  // somebody has switched it on again
 }
 
 // As people type it: into a file of its own, and joined with the host's in one step.

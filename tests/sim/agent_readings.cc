@@ -155,6 +155,7 @@ void Agent::IrqGauges(const QueueView& view) {
 
 void Agent::HostGauges(const QueueView& view) {
   const Vq& vq = *view.vq;
+  const int64_t now = view.guest->loop()->now();
   HostHooks& hooks = *view.host_hooks;
   const auto gauge = [&](Gauge which, uint64_t value) {
     snapshot_.gauges.push_back({view.info.id, which, value});
@@ -169,6 +170,14 @@ void Agent::HostGauges(const QueueView& view) {
   gauge(Gauge::kJumps, hooks.v.jumps);
   if (o_.kvm) gauge(Gauge::kEpoch, hooks.r.epoch);
   gauge(Gauge::kVmRunning, view.guest->running() ? 1 : 0);
+  if (hooks.v.signalled > 0) {
+    gauge(Gauge::kSignalledAt, static_cast<uint16_t>(hooks.v.signal_pos));
+  }
+  if (o_.kvm) gauge(Gauge::kIrqfd, vq.route->to_masked() ? 0 : 1);
+  // Out of the VMM's memory.
+  gauge(Gauge::kAvailGiven, static_cast<uint16_t>(vq.avail));
+  gauge(Gauge::kAvailFlags, vq.FlagsAt(now));
+  if (vq.event_idx) gauge(Gauge::kUsedEvent, vq.UsedEventAt(now));
   if (!vq.rx) return;
   gauge(Gauge::kTunFull, worker.tap_waiting() >= worker.tap_size() ? 1 : 0);
   gauge(Gauge::kTunRing, worker.tap_waiting());

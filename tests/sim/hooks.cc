@@ -160,6 +160,7 @@ void HostHooks::VhostExit(bool irqfd_waits) {
     ++v.suppressed;
   } else {
     ++v.signalled;
+    v.signal_pos = pos;
     if (!moved) ++empty;
     if (!(flags & RS_CUR_WOKEN)) ++(irqfd_waits ? v.unwoken : v.masked);
   }

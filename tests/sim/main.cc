@@ -118,7 +118,8 @@ int Main(int argc, char** argv) {
   bool json = false, mutations = false, claims = false;
   ScoreOptions options;
   CLI::App* run = app.add_subcommand("run", "One run as an incident file");
-  run->add_option("--scenario", scenario, "see `list`; random, healthy, fault, pair draw one");
+  run->add_option("--scenario", scenario,
+                  "see `list`; random, healthy, fault, pair, host-only draw one");
   run->add_option("--seed", seed);
   run->add_option("-o,--output", output)->required();
   run->add_option("--truth", truth, "where to write what really happened");

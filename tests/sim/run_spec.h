@@ -79,6 +79,7 @@ struct RunSpec {
   std::vector<NamedCause> roots;
   std::vector<NamedCause> contributors;
   std::vector<std::string> withheld;
+  bool host_only = false;  // no agent in any guest, whatever else the scenario is
 };
 
 }  // namespace ringside::sim

@@ -53,6 +53,7 @@ void AddAgents(Random& random, RunSpec* spec) {
 void AddVm(Random& random, const std::vector<Flow>& flows, RunSpec* spec) {
   VmSpec vm;
   vm.name = "vm" + std::to_string(spec->vms.size() + 1);
+  vm.agent = !spec->host_only;
   vm.kernel = random.Chance(0.5) ? GuestKernel::k61 : GuestKernel::k510;
   vm.event_idx = !random.Chance(0.25);
   vm.vcpus = static_cast<int>(random.Between(2, 4));
@@ -148,6 +149,10 @@ std::optional<RunSpec> MakeRun(std::string_view scenario, uint64_t seed, Mutatio
     family = &PairScenarios();
   } else if (scenario == "power") {
     family = &PowerScenarios();
+  } else if (scenario == "host-only") {
+    family = random.Chance(0.3) ? &HealthyScenarios() : &FaultScenarios();
+    spec.host_only = true;
+    spec.withheld = {"guest"};
   }
   const std::vector<Scenario> all = AllScenarios();
   const Scenario* chosen = Find(all, scenario);
@@ -155,6 +160,7 @@ std::optional<RunSpec> MakeRun(std::string_view scenario, uint64_t seed, Mutatio
   if (chosen == nullptr) return std::nullopt;
   spec.scenario = chosen->name;
   chosen->make(random, &spec);
+  if (spec.host_only) spec.guest_agents.clear();  // a scenario may have brought its own
   AddAgents(random, &spec);
   return spec;
 }

@@ -31,7 +31,8 @@ const std::vector<Scenario>& PairScenarios();
 const std::vector<Scenario>& PowerScenarios();
 std::vector<Scenario> AllScenarios();
 
-// "random" draws one from all but the power runs, "healthy", "fault" and "pair" from their family.
+// "random" draws one from all but the power runs, "healthy", "fault" and "pair" from their family,
+// "host-only" from healthy and faulty ones, without an agent in the guest.
 // Nothing if there is no such scenario.
 std::optional<RunSpec> MakeRun(std::string_view scenario, uint64_t seed, Mutation mutation);
 

@@ -67,7 +67,7 @@ void Single(const Fault& fault, Random& random, RunSpec* spec) {
   AddVm(random, flows, spec);
   const Site site{.vm = 0, .pair = static_cast<size_t>(random.Between(0, pairs - 1))};
   Put(fault, random, site, spec);
-  const bool withheld = random.Chance(0.3);
+  const bool withheld = !spec->host_only && random.Chance(0.3);
   if (withheld) {
     const std::vector<std::string> kinds = absl::StrSplit(fault.needs, ' ');
     Withhold(kinds[random.Next() % kinds.size()], 0, spec);

@@ -68,6 +68,7 @@ Outcome PlayOne(const ScoreOptions& options, uint64_t seed) {
     return outcome;
   }
   outcome.lossy = spec->lossy;
+  outcome.host_only = spec->host_only;
   outcome.truth = spec->roots;
   outcome.withheld = spec->withheld;
   outcome.full_evidence = spec->withheld.empty() && !spec->lossy && spec->exchanges;
@@ -77,6 +78,14 @@ Outcome PlayOne(const ScoreOptions& options, uint64_t seed) {
   outcome.judgement = Judge(*spec);
   JudgeRoots(&outcome);
   return outcome;
+}
+
+// What a host alone must call a truth, one of these; empty: more than it can see.
+std::vector<std::string> HostNames(const std::string& truth) {
+  if (truth == "dead-queue") return {"dead-queue"};
+  if (truth == "suppressed-stall") return {"suppressed-stall"};
+  if (truth == "irq-disabled") return {"vector-masked", "dead-queue"};  // masked before it came
+  return {};
 }
 
 std::string Ids(const std::vector<NamedCause>& causes) {
@@ -115,6 +124,16 @@ void Add(const Outcome& outcome, Score* score) {
   }
   ++part->runs;
   if (good) ++part->good;
+  for (const NamedCause& truth : outcome.truth) {
+    const std::vector<std::string> names = HostNames(truth.id);
+    if (!outcome.host_only || names.empty()) continue;
+    ++score->named.runs;
+    score->named.good += std::any_of(names.begin(), names.end(), [&](const std::string& id) {
+      return std::any_of(j.findings.begin(), j.findings.end(), [&](const NamedCause& found) {
+        return Fits({id, truth.queue}, found);
+      });
+    });
+  }
 }
 
 // The bars of the issue, each over the runs that were played.
@@ -125,7 +144,7 @@ bool Passed(const Score& score) {
   return score.failures == 0 && score.misses == 0 && score.violated_cells == 0 &&
          score.findings == 0 && at_least(score.healthy, 1) && at_least(score.single, 0.99) &&
          at_least(score.pair, 0.95) && at_least(score.withheld, 1) && at_least(score.power, 0.95) &&
-         score.full_inconclusive * 50 <= score.full_verdicts;
+         at_least(score.named, 0.95) && score.full_inconclusive * 50 <= score.full_verdicts;
 }
 
 }  // namespace
@@ -144,6 +163,14 @@ bool Outcome::bad() const {
     case Family::kPair: break;
   }
   return withheld.empty() ? !right_roots : wrong_root || !named_missing;
+}
+
+std::string NamedBy(const Outcome& outcome, const NamedCause& truth) {
+  std::vector<NamedCause> there;
+  for (const NamedCause& found : outcome.judgement.findings) {
+    if (Fits({found.id, truth.queue}, found)) there.push_back(found);
+  }
+  return Ids(there);
 }
 
 Score MakeScore(const ScoreOptions& options) {

@@ -27,6 +27,7 @@ struct Outcome {
   Family family = Family::kHealthy;
   bool full_evidence = true;
   bool lossy = false;
+  bool host_only = false;
   std::vector<NamedCause> truth;
   std::vector<std::string> withheld;
   Judgement judgement;
@@ -37,6 +38,9 @@ struct Outcome {
   bool bad() const;
 };
 
+// The ids of what was found at a truth's queue, in order, with "+" between; "-" if nothing.
+std::string NamedBy(const Outcome& outcome, const NamedCause& truth);
+
 struct Score {
   std::vector<Outcome> outcomes;
   // By family.
@@ -45,6 +49,7 @@ struct Score {
     uint64_t good = 0;
   };
   Part healthy, single, pair, withheld, power;
+  Part named;                   // of faults that a host alone can name, those that it did
   uint64_t violated_cells = 0;  // in healthy runs
   uint64_t findings = 0;        // in healthy runs, data-loss apart
   uint64_t misses = 0;          // cells without the truth, in healthy runs

@@ -75,6 +75,21 @@ void ConfusionText(const Score& score, std::string* text) {
   }
 }
 
+// What the host alone says of the queue that is at fault, by what is.
+void NamedText(const Score& score, std::string* text) {
+  std::map<std::pair<std::string, std::string>, uint64_t> named;
+  for (const Outcome& outcome : score.outcomes) {
+    if (!outcome.host_only) continue;
+    for (const NamedCause& truth : outcome.truth) {
+      ++named[{truth.id, NamedBy(outcome, truth)}];
+    }
+  }
+  if (!named.empty()) *text += "named by the host alone: truth -> findings of its queue\n";
+  for (const auto& [pair, runs] : named) {
+    *text += fmt::format("    {:<24} {:<64} {:>5}\n", pair.first, pair.second, runs);
+  }
+}
+
 struct Width {
   uint64_t median = 0;
   uint64_t p99 = 0;
@@ -112,11 +127,11 @@ std::string Figures(const Score& score) {
                                         static_cast<double>(score.full_verdicts);
   return fmt::format(
       "{}: runs {} healthy {} violated {} findings {} intervals-missed {}/{} inconclusive {:.2f}% "
-      "single {} pairs {} withheld {} power {} intervals-missed-faulty {}",
+      "single {} pairs {} withheld {} power {} named {} intervals-missed-faulty {}",
       score.passed ? "passed" : "FAILED", score.outcomes.size(), Percent(score.healthy),
       score.violated_cells, score.findings, score.misses, score.cells, inconclusive,
       Percent(score.single), Percent(score.pair), Percent(score.withheld), Percent(score.power),
-      score.misses_faulty);
+      Percent(score.named), score.misses_faulty);
 }
 
 nlohmann::json PartJson(const Score::Part& part) {
@@ -139,6 +154,7 @@ std::string ScoreText(const ScoreOptions& options, const Score& score) {
   if (bad > shown) text += fmt::format("  and {} more (--verbose)\n", bad - shown);
   FaultyMissesText(score, &text);
   ConfusionText(score, &text);
+  NamedText(score, &text);
   WidthsText(score, &text);
   if (score.full_inconclusive > 0) {
     std::set<std::string> reasons;
@@ -172,7 +188,8 @@ std::string ScoreJson(const ScoreOptions& options, const Score& score) {
                          {"single", PartJson(score.single)},
                          {"pair", PartJson(score.pair)},
                          {"withheld", PartJson(score.withheld)},
-                         {"power", PartJson(score.power)}};
+                         {"power", PartJson(score.power)},
+                         {"named", PartJson(score.named)}};
   nlohmann::json& failing = json["failing"] = nlohmann::json::array();
   for (const Outcome& outcome : score.outcomes) {
     if (!outcome.bad()) continue;
