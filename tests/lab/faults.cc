@@ -2,7 +2,9 @@
 #include "tests/lab/faults.h"
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <sched.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -63,6 +65,32 @@ int64_t WriteTimes(int fd, int64_t count, int64_t gap_us, const volatile std::si
   return written;
 }
 
+// Where a device's MSI-X table is; false if its configuration space names none.
+struct Msix {
+  int bar = 0;
+  uint32_t offset = 0;
+};
+bool FindMsix(const std::string& device, Msix* found) {
+  uint8_t config[256] = {};
+  const int fd = open((device + "/config").c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return false;
+  const ssize_t n = read(fd, config, sizeof(config));
+  close(fd);
+  if (n != static_cast<ssize_t>(sizeof(config))) return false;
+  constexpr int kCapabilityMsix = 0x11;
+  size_t at = config[0x34] & 0xfcu;
+  for (int hops = 0; hops < 48 && at != 0 && at + 8 <= sizeof(config); ++hops) {
+    if (config[at] == kCapabilityMsix) {
+      uint32_t table = 0;
+      std::memcpy(&table, config + at + 4, sizeof(table));
+      *found = {static_cast<int>(table & 7), table & ~7u};
+      return true;
+    }
+    at = config[at + 1] & 0xfcu;
+  }
+  return false;
+}
+
 }  // namespace
 
 int NumberEventfds(int pid, int64_t gap_us, const volatile std::sig_atomic_t& stop) {
@@ -100,5 +128,26 @@ int Hog(int64_t seconds, const volatile std::sig_atomic_t& stop) {
   int64_t turns = 0;
   while (!stop && std::time(nullptr) < end) ++turns;
   std::printf("turns=%" PRId64 "\n", turns);
+  return 0;
+}
+
+int MaskVector(int slot, int entry, bool masked) {
+  char device[64];
+  std::snprintf(device, sizeof(device), "/sys/bus/pci/devices/0000:00:%02x.0", slot);
+  Msix table;
+  if (!FindMsix(device, &table)) return Failed("no MSI-X table");
+  const std::string resource = std::string(device) + "/resource" + std::to_string(table.bar);
+  const int fd = open(resource.c_str(), O_RDWR | O_CLOEXEC);
+  if (fd < 0) return Failed(resource.c_str());
+  const size_t at = table.offset + static_cast<size_t>(entry) * 16 + 12;  // vector control
+  const size_t page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+  void* map = mmap(nullptr, page, PROT_READ | PROT_WRITE, MAP_SHARED, fd,
+                   static_cast<off_t>(at & ~(page - 1)));
+  close(fd);
+  if (map == MAP_FAILED) return Failed("mmap of the table");
+  auto* control = reinterpret_cast<volatile uint32_t*>(static_cast<char*>(map) + (at & (page - 1)));
+  *control = (*control & ~1u) | (masked ? 1u : 0u);
+  std::printf("entry=%d masked=%u\n", entry, *control & 1u);
+  munmap(map, page);
   return 0;
 }

@@ -19,4 +19,8 @@ int WriteEventfd(int pid, int fd, int64_t count, int64_t gap_us,
 // Spins at real-time priority: nothing ordinary runs on this CPU meanwhile.
 int Hog(int64_t seconds, const volatile std::sig_atomic_t& stop);
 
+// Sets (or clears) the mask bit of one entry in the MSI-X table of the PCI device 0000:00:SLOT.0,
+// behind its driver's back.
+int MaskVector(int slot, int entry, bool masked);
+
 #endif  // RINGSIDE_TESTS_LAB_FAULTS_H_

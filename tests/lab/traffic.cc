@@ -6,9 +6,10 @@
 //   tcp-send IP PORT BYTES                       sends, closes, waits until all of it was taken
 //   tcp-recv PORT                                takes one connection until its end
 //   queue-packets DEVICE                         the driver's own counts, see queue_packets.h
-//   number-eventfds PID GAP_US                   faults.h has this one and the next two
+//   number-eventfds PID GAP_US                   faults.h has this one and those below
 //   write-eventfd PID FD COUNT GAP_US
 //   hog SECONDS
+//   mask-vector SLOT ENTRY 0|1
 // Options: --cpu N pins the process, --burst N sleeps GAP_US after every N datagrams only,
 // --idle MS ends udp-recv that long after its last datagram, --timeout S bounds waiting for a TCP
 // peer, --busy-poll US polls on receive (off by default).
@@ -83,7 +84,8 @@ int Usage(const char* why) {
       "                            queue-packets DEVICE\n"
       "                            number-eventfds PID GAP_US\n"
       "                            write-eventfd PID FD COUNT GAP_US\n"
-      "                            hog SECONDS [--cpu N]\n",
+      "                            hog SECONDS [--cpu N]\n"
+      "                            mask-vector SLOT ENTRY 0|1\n",
       why);
   return kExitUsage;
 }
@@ -356,6 +358,8 @@ int RunFault(const Options& options) {
   if (command == "write-eventfd" && numbers.size() == 4)
     return WriteEventfd(number(0), number(1), numbers[2], numbers[3], g_stop);
   if (command == "hog" && numbers.size() == 1) return Hog(numbers[0], g_stop);
+  if (command == "mask-vector" && numbers.size() == 3)
+    return MaskVector(number(0), number(1), numbers[2] != 0);
   return Usage("unknown command");
 }
 

@@ -38,6 +38,9 @@ class Faults(FirstLight):
 
     def _before_programs(self):
         self._fd = self._find_eventfd()
+        self._poll_in_threads()
+
+    def _poll_in_threads(self):
         # Poll threads, each where a task can be kept from running. Their names end in the NAPI id,
         # and rx0 has the lowest that is not 0.
         self._machine.guest.run("""

@@ -51,6 +51,7 @@ QUIET_S = 2
 class FirstLight:
     """One run in a booted Machine. binaries: name -> path, without ringside's: traffic only."""
 
+    vsock = False  # whether the guest has a vsock device
     programs = PROGRAMS
     ready_words = {}  # by program, where it is not READY
 
@@ -104,22 +105,26 @@ class FirstLight:
 
     # Programs
 
+    def _start(self, name, side, binary, arguments):
+        rung = self._rungs.get(side, "auto")
+        if arguments[0] == "record" and rung != "auto":
+            arguments = [*arguments, "--rung", rung]
+        command = shlex.join([self._binaries[binary], *arguments])
+        self._sides[side].run(f"""
+            mkdir -p {RUN}
+            {{ {command} > {RUN}/{name}.log 2>&1 & echo $! > {RUN}/{name}.pid
+               wait $!; echo $? > {RUN}/{name}.code; }} < /dev/null > /dev/null 2>&1 &
+            wait_for 10 "[ -s {RUN}/{name}.pid ]" """)
+
     def _start_programs(self):
         for name, side, binary, arguments in self.programs:
-            rung = self._rungs.get(side, "auto")
-            if arguments[0] == "record" and rung != "auto":
-                arguments = [*arguments, "--rung", rung]
-            command = shlex.join([self._binaries[binary], *arguments])
-            self._sides[side].run(f"""
-                mkdir -p {RUN}
-                {{ {command} > {RUN}/{name}.log 2>&1 & echo $! > {RUN}/{name}.pid
-                   wait $!; echo $? > {RUN}/{name}.code; }} < /dev/null > /dev/null 2>&1 &
-                wait_for 10 "[ -s {RUN}/{name}.pid ]" """)
+            self._start(name, side, binary, arguments)
             # The collector must listen before agents connect; the agents get ready side by side.
             if name == "collector":
                 self._wait_ready(name, side)
-        for name, side, *_ in self.programs[1:]:
-            self._wait_ready(name, side)
+        for name, side, *_ in self.programs:
+            if name != "collector":
+                self._wait_ready(name, side)
 
     def _wait_ready(self, name, side):
         word = shlex.quote(self.ready_words.get(name, READY))

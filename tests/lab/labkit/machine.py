@@ -54,6 +54,7 @@ class Machine:
         # Until agents run, a broken guest is the emulation's fault; afterwards it may be ours.
         self.guest_is_innocent = True
         self._platform = platform
+        self.vsock = False  # the guest has a vsock device, CID 3
         self._smp = smp
         self._bare = bare
         self._log = log
@@ -86,7 +87,8 @@ class Machine:
             paths = {"LAB_VM_DIR": VM_DIR, "LAB_MODULES": kernel.modules,
                      "LAB_KERNEL": self.guest_kernel.image,
                      "LAB_GUEST_INITRD": os.path.join(self.run_dir, "guest.cpio")}
-            words = {"LAB_GUEST_APPEND": self.guest_kernel.append_nested()}
+            words = {"LAB_GUEST_APPEND": self.guest_kernel.append_nested(),
+                     "LAB_VSOCK": "yes" if self.vsock else ""}
             initramfs.build(kernel, os.path.join(self.run_dir, f"{role}.cpio"), modules,
                             os.path.join(VM_DIR, init), layout.config(role, {**paths, **words}),
                             programs)

@@ -35,4 +35,8 @@ args=(
   -pidfile /run/guest.pid
   -monitor unix:/run/guest.monitor,server=on,wait=off  # look_at_guest.py
 )
+if [ -n "$LAB_VSOCK" ]; then
+  modprobe vhost_vsock
+  args+=(-device vhost-vsock-pci,guest-cid=3,addr=9)
+fi
 setsid "${qemu[@]}" "${args[@]}" < /dev/null > /share/guest-qemu.log 2>&1 &
