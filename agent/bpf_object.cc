@@ -116,6 +116,8 @@ absl::Status BpfObject::Open(std::string* refused, std::string* reason) {
     bpf_map* map = bpf_object__find_map_by_name(object_, map_name);
     if (map != nullptr) bpf_map__set_max_entries(map, entries);
   }
+  bpf_program* any = nullptr;
+  bpf_object__for_each_program(any, object_) bpf_program__set_autoload(any, false);
   for (size_t i = 0; i < programs_.size(); ++i) {
     bpf_program* program = bpf_object__find_program_by_name(object_, programs_[i].spec.program);
     if (program == nullptr) {
