@@ -345,7 +345,7 @@ uint64_t BpfObject::CallsOf(size_t spec, const KernelCalls& calls) const {
 // The kernel's count is read before and after ours: where it moved meanwhile, the difference would
 // be a guess. A hook that is hit all the time says its losses at another moment.
 std::vector<HookSample> BpfObject::ReadHooks() const {
-  constexpr int kTries = 3;
+  constexpr int kTries = 8;
   std::vector<HookSample> samples(programs_.size());
   std::vector<bool> settled(programs_.size());
   for (int i = 0; i < kTries; ++i) {

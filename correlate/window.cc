@@ -38,14 +38,32 @@ std::optional<SnapshotRange> RangeOf(const NodeStream& node, int64_t from_ns, in
   return range;
 }
 
+namespace {
+
+// Some kernels tell a hook's losses only at moments when it is not being hit. Losses only grow:
+// what was known before a moment is not more than at it, what is known after it not less; none were
+// before the agent came.
+std::optional<uint64_t> MissesAround(const NodeStream& node, HookId hook, size_t snapshot,
+                                     int direction) {
+  constexpr int kLookAround = 100;  // snapshots; a hook that is never quiet stays unknown
+  const size_t end = node.stream->snapshots.size();
+  for (int i = 0; i < kLookAround && snapshot < end; ++i, snapshot += direction) {
+    const auto sample = node.series.HookAt(hook, snapshot);
+    if (sample && sample->misses) return sample->misses;
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
 std::optional<uint64_t> MissesIn(const NodeStream& node, HookId hook, const SnapshotRange& range) {
   const HookInfo* info = node.series.FindHook(hook);
   if (info == nullptr) return std::nullopt;
   if (info->rung == Rung::kProcfs) return 0;  // read, not hit
-  const auto before = node.series.HookAt(hook, range.first);
-  const auto after = node.series.HookAt(hook, range.last);
-  if (!before || !after || !before->misses || !after->misses) return std::nullopt;
-  return std::min(*after->misses - std::min(*before->misses, *after->misses), kValueMax);
+  const auto after = MissesAround(node, hook, range.last, +1);
+  if (!after) return std::nullopt;
+  const uint64_t before = MissesAround(node, hook, range.first, -1).value_or(0);
+  return std::min(*after - std::min(before, *after), kValueMax);
 }
 
 bool PositionOutdated(const LocalQueue& queue, size_t snapshot) {

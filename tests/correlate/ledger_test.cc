@@ -185,6 +185,19 @@ TEST(LedgerTest, MissesWidenAndUnknownMissesLeaveTheEndOpen) {
   EXPECT_EQ(FindIdentity(Only(open), kDelivery)->verdict, Verdict::kInconclusive);
 }
 
+// A hook whose losses are told only while it is quiet: what is told before and after bounds them.
+TEST(LedgerTest, LossesToldAtOtherMomentsBoundThoseOfTheWindow) {
+  PathTruth truth;
+  Recording recording = ModelPath({.seed = 10}, &truth);
+  std::vector<Snapshot>& snapshots = recording.streams[1].snapshots;
+  for (Snapshot& snapshot : snapshots) snapshot.hooks[0].misses.reset();
+  snapshots.back().hooks[0].misses = 17;  // all of them may have been in the window
+  EXPECT_EQ(*Only(MakeLedger(recording, {})).Find(Count::kGuestIrq)->hi, truth.irq + 17);
+  snapshots.back().hooks[0].misses.reset();
+  snapshots[snapshots.size() - 2].hooks[0].misses = 17;  // and since?
+  EXPECT_FALSE(Only(MakeLedger(recording, {})).Find(Count::kGuestIrq)->hi.has_value());
+}
+
 // Interrupts lost early and others too many later: the totals agree, the marks between do not.
 TEST(LedgerTest, FaultsThatCancelAreSeenAtTheMarksBetween) {
   PathTruth truth;
