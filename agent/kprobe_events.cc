@@ -16,6 +16,7 @@
 #include <cstring>
 #include <sstream>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "agent/kernel_files.h"
 #include "bpf/events.h"
@@ -105,6 +106,18 @@ void RemoveAll(const char* path, const char* suffix) {
   }
 }
 
+// Definitions of agents that were killed together with the child that would have removed them.
+void RemoveStale(const std::string& path) {
+  std::istringstream lines(ReadText(path));
+  for (std::string line; std::getline(lines, line);) {
+    const std::string event = OwnKprobeEvent(line);
+    const pid_t maker = MakerOfKprobeEvent(event);
+    if (maker <= 0 || kill(maker, 0) == 0 || errno != ESRCH) continue;
+    const std::string remove = absl::StrCat("-:", kGroup, "/", event);
+    Command(path.c_str(), remove.data(), remove.size());  // refused while anybody uses it
+  }
+}
+
 [[noreturn]] void WaitAndRemove(int until_closed, const char* path, const char* suffix) {
   prctl(PR_SET_NAME, "ringside-after");
   for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGPIPE}) {
@@ -147,6 +160,28 @@ std::optional<uint64_t> KprobeMissed(const bpf_link* link) {
   return info.missed;
 }
 
+std::string OwnKprobeEvent(const std::string& line) {
+  const std::string group = absl::StrCat(":", kGroup, "/");
+  const size_t begin = line.find(group);
+  const size_t end = line.find(' ');
+  if (begin == std::string::npos || end == std::string::npos || end < begin + group.size()) {
+    return {};
+  }
+  return line.substr(begin + group.size(), end - begin - group.size());
+}
+
+pid_t MakerOfKprobeEvent(const std::string& event) {
+  const size_t number = event.rfind('_');
+  const size_t pid =
+      number == std::string::npos || number == 0 ? std::string::npos : event.rfind('_', number - 1);
+  int maker = 0;
+  if (pid == std::string::npos ||
+      !absl::SimpleAtoi(event.substr(pid + 1, number - pid - 1), &maker)) {
+    return 0;
+  }
+  return maker;
+}
+
 std::map<std::string, uint64_t> ParseKprobeProfile(const std::string& text) {
   std::map<std::string, uint64_t> calls;
   std::istringstream lines(text);
@@ -163,6 +198,7 @@ bool KprobeEvents::StartUndertaker() {
   if (folder_.empty()) return false;
   suffix_ = absl::StrCat("_", getpid(), "_", number++);
   const std::string path = folder_ + "/kprobe_events";
+  RemoveStale(path);
   int ends[2];
   if (pipe2(ends, O_CLOEXEC) != 0) return false;
   undertaker_ = fork();

@@ -50,6 +50,11 @@ class KprobeEvents {
 // change (6.7), those that reached it and ran no program: bpf_prog_info.recursion_misses.
 std::optional<uint64_t> KprobeMissed(const bpf_link* link);
 
+// Of a line of kprobe_events: the name of an event of ours, or empty; and the process that made it,
+// or 0: "r1024:ringside/host_tun_exit_k_812_0 tun_net_xmit" -> "host_tun_exit_k_812_0" -> 812.
+std::string OwnKprobeEvent(const std::string& line);
+pid_t MakerOfKprobeEvent(const std::string& event);
+
 // Lines of kprobe_profile: event -> hits + misses.
 std::map<std::string, uint64_t> ParseKprobeProfile(const std::string& text);
 

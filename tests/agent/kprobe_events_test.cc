@@ -22,6 +22,18 @@ TEST(KprobeEventsTest, WhatIsNoProfileSaysNothing) {
   EXPECT_EQ(ParseKprobeProfile("a 1 2\nb 3\n").size(), 1u);  // cut off in the middle
 }
 
+TEST(KprobeEventsTest, EventsOfOursNameTheirMaker) {
+  EXPECT_EQ(OwnKprobeEvent("r1024:ringside/host_tun_exit_k_812_0 tun_net_xmit"),
+            "host_tun_exit_k_812_0");
+  EXPECT_EQ(OwnKprobeEvent("p:ringside/host_accept_k_7_3 __apic_accept_irq"), "host_accept_k_7_3");
+  EXPECT_EQ(OwnKprobeEvent("p:kprobes/host_accept_k_7_3 __apic_accept_irq"), "");
+  EXPECT_EQ(OwnKprobeEvent("p:ringside/"), "");
+  EXPECT_EQ(MakerOfKprobeEvent("host_tun_exit_k_812_0"), 812);
+  EXPECT_EQ(MakerOfKprobeEvent("no-number_x_0"), 0);
+  EXPECT_EQ(MakerOfKprobeEvent("_0"), 0);
+  EXPECT_EQ(MakerOfKprobeEvent(""), 0);
+}
+
 TEST(KprobeEventsTest, WithoutProbesThereIsNothingToRead) {
   EXPECT_TRUE(KprobeEvents().ReadCalls().empty());
 }
