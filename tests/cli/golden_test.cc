@@ -59,6 +59,18 @@ TEST(GoldenTest, StoredIncidents) {
   }
 }
 
+// The host's file alone, and with what busybox' shell said in the guest meanwhile.
+TEST(GoldenTest, AWitnessTextMakesTheStoryGrow) {
+  TestFolder folder;
+  const RunResult imported =
+      RunRingside({"import", RINGSIDE_TESTS "/data/witness-6.1.txt", "--node", "vm1", "--tap",
+                   "eth0=tap0", "--clock-bound", "2s", "--merge",
+                   RINGSIDE_TESTS "/data/host-only-6.1.rsi", "-o", folder / "both.rsi"});
+  ASSERT_EQ(imported.exit_code, 0) << imported.err;
+  ExpectGolden("host-only-6.1-witness.summary", {"both.rsi"}, folder / ".");
+  ExpectGolden("host-only-6.1-witness.explain", {"explain", "both.rsi"}, folder / ".");
+}
+
 TEST(GoldenTest, ModelledIncidents) {
   TestFolder folder;
   const std::pair<const char*, PathOptions> kModels[] = {
