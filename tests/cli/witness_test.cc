@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstdlib>
 #include <fstream>
 
 #include "cli/witness/witness_records.h"
@@ -276,6 +277,29 @@ TEST(ImportTest, ImportsAndMerges) {
       RunRingside({"import", folder / "w.txt", "--tap", "eth0", "-o", folder / "x.rsi"}).exit_code,
       2);
   EXPECT_EQ(RunRingside({"import", folder / "w.txt", "-o", folder / "w.rsi"}).exit_code, 4);
+}
+
+// The script itself, by whatever shells are here: nothing it prints may be strange to the reader.
+TEST(ImportTest, WhatTheScriptPrintsIsRead) {
+  const std::string script = RINGSIDE_TESTS "/../deploy/witness/witness.sh";
+  int shells = 0;
+  for (const std::string shell : {"busybox sh", "dash", "sh"}) {
+    const std::string program = shell.substr(0, shell.find(' '));
+    if (std::system(("command -v " + program + " > /dev/null").c_str()) != 0) continue;
+    ++shells;
+    TestFolder folder;
+    const std::string text = folder / "w.txt";
+    ASSERT_EQ(std::system((shell + " " + script + " 0 > " + text).c_str()), 0) << shell;
+    const RunResult result = RunRingside({"import", text, "-o", folder / "w.rsi"});
+    EXPECT_EQ(result.exit_code, 0) << shell << ": " << result.err;
+    for (const std::string& line : SplitLines(result.err)) {
+      // A message of several lines in the kernel's log is the one thing that is nobody's fault.
+      EXPECT_TRUE(line.starts_with("ringside: imported 2 readings") ||
+                  line.find("no kernel log line") != std::string::npos)
+          << shell << ": " << line;
+    }
+  }
+  EXPECT_GT(shells, 0);
 }
 
 }  // namespace

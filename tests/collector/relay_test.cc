@@ -18,6 +18,7 @@
 
 #include "agent/grpc_sink.h"
 #include "collector/server.h"
+#include "proto/address.h"
 #include "proto/clocks.h"
 #include "tests/collector/scratch.h"
 
@@ -167,6 +168,22 @@ TEST_F(RelayTest, MorePairsThanTheBoundAreRefused) {
   }
   close(near);
   close(far);
+}
+
+TEST(VsockAddressTest, WhatIsOneAndWhatIsNone) {
+  EXPECT_EQ(ParseVsock("vsock:2:7701")->cid, 2u);
+  EXPECT_EQ(ParseVsock("vsock:2:7701")->port, 7701u);
+  EXPECT_EQ(ParseVsock("vsock:7701")->cid, 0u);
+  for (const char* text : {"", "vsock:", "vsock:2:", "vsock::7701", "vsock:0:1", "vsock:a:1",
+                           "vsock:2:1:3", "vsock:4294967295", "vsock:4294967296:1", "2:7701"}) {
+    EXPECT_TRUE(absl::IsInvalidArgument(ParseVsock(text).status())) << text;
+  }
+  EXPECT_TRUE(absl::IsInvalidArgument(ConnectVsock("vsock:7701").status()));
+  EXPECT_TRUE(absl::IsInvalidArgument(StartRelay("vsock:2:7701", "127.0.0.1:7700").status()));
+  EXPECT_TRUE(absl::IsInvalidArgument(StartRelay("vsock:7701", "nonsense").status()));
+  // In the clear, and said so.
+  EXPECT_TRUE(absl::IsInvalidArgument(
+      GrpcSink::Create({.address = "vsock:2:7701", .clock = ReadClocks}).status()));
 }
 
 // The relay dies (as a host's agent does by kill -9) again and again while an agent streams: the
