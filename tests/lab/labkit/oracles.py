@@ -16,6 +16,7 @@ tc -s qdisc show dev tap0
 GUEST_SCRIPT = """
 echo realtime $(date +%s%N)
 for f in /sys/class/net/eth0/statistics/*; do read v < $f; echo "eth0 ${f##*/} $v"; done
+tc -s qdisc show dev eth0
 ethtool -S eth0 | sed 's/^ */ethtool /'
 echo "queues $({traffic} queue-packets eth0)"
 cat /proc/interrupts /proc/net/softnet_stat
@@ -29,11 +30,13 @@ def _named(prefix, text):
 
 
 def _qdiscs(text):
-    """Leaf queueing disciplines of tap0 in the order tc prints them: packets passed and dropped."""
+    """Leaf queueing disciplines in the order tc prints them: packets passed, dropped, waiting."""
     pattern = (r"qdisc \S+ \S+ (?:dev \S+ )?parent (\S+).*\n"
-               r" Sent (\d+) bytes (\d+) pkt \(dropped (\d+),")
-    return {parent: {"bytes": int(size), "packets": int(packets), "dropped": int(dropped)}
-            for parent, size, packets, dropped in re.findall(pattern, text)}
+               r" Sent (\d+) bytes (\d+) pkt \(dropped (\d+),.*\n"
+               r" backlog \S+ (\d+)p ")
+    names = ("bytes", "packets", "dropped", "waiting")
+    return {parent: dict(zip(names, map(int, numbers)))
+            for parent, *numbers in re.findall(pattern, text)}
 
 
 def _interrupts(text):
@@ -59,7 +62,7 @@ def parse_host(text):
 def parse_guest(text):
     ethtool = _named("ethtool", text)
     return {"realtime_ns": int(re.search(r"realtime (\d+)", text)[1]),
-            "eth0": _named("eth0", text), "interrupts": _interrupts(text),
+            "eth0": _named("eth0", text), "qdisc": _qdiscs(text), "interrupts": _interrupts(text),
             "packets": _per_queue(ethtool, text), "ethtool": ethtool,
             "virtio": re.search(r"^virtio (\S+)$", text, re.MULTILINE)[1]}
 
