@@ -5,13 +5,17 @@
 
 #include <algorithm>
 #include <ctime>
+#include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "agent/bpf_config.h"
 #include "agent/guest_probe.h"
 #include "agent/host_probe.h"
 #include "agent/identity.h"
+#include "agent/kernel_files.h"
 #include "agent/kernel_types.h"
 #include "agent/node_probe.h"
+#include "correlate/hook_proof.h"
 #include "proto/chunk.h"
 #include "proto/clocks.h"
 #include "proto/convert.h"
@@ -59,6 +63,7 @@ absl::StatusOr<std::unique_ptr<Agent>> Agent::Start(const AgentOptions& options,
   agent->hello_.roles = options.roles == 0 ? GuessRoles() : options.roles;
   agent->hello_.hooks = agent->hooks_.hooks();
   agent->hello_.clock = ReadClocks();
+  agent->started_mono_ns_ = agent->hello_.clock.mono_ns;
   if (absl::Status status = agent->Put(agent->hello_); !status.ok()) return status;
   for (const auto& probe : agent->probes_) probe->SetDetail(options.detail);
   if (absl::Status status = agent->TakeSnapshot(true); !status.ok()) return status;
@@ -69,6 +74,7 @@ absl::StatusOr<std::unique_ptr<Agent>> Agent::Start(const AgentOptions& options,
 
 absl::Status Agent::StartProbes() {
   const uint32_t roles = options_.roles == 0 ? GuessRoles() : options_.roles;
+  modules_ = ParseModules(ReadText("/proc/modules"));
   const auto probe_options = ProbeOptionsFrom(options_);
   if (!probe_options.ok()) return probe_options.status();
   if (roles & kRoleGuest) {
@@ -124,7 +130,57 @@ void Agent::KeepChanged(const Readings& readings, Snapshot* snapshot) {
   }
 }
 
+// Hooks on the host's functions may have found nothing at all to hold on to.
+bool Agent::FollowHost(const ProbeOptions& options) {
+  const bool there = std::any_of(probes_.begin(), probes_.end(), [](const auto& probe) {
+    return dynamic_cast<HostProbe*>(probe.get()) != nullptr;
+  });
+  if (there || !(hello_.roles & kRoleHost) || options_.limit >= Rung::kTracepoint) return false;
+  const size_t hooks = hooks_.hooks().size();
+  auto host = HostProbe::Start(options, &hooks_, &registry_);
+  if (host == nullptr) {
+    hooks_.Shrink(hooks);
+    return false;
+  }
+  probes_.push_back(std::move(host));
+  return true;
+}
+
+// Modules that load later bring functions, types and addresses: what was refused is tried again,
+// and what is counted from now on says that it was not watched before.
+absl::Status Agent::FollowModules(int64_t now_mono_ns) {
+  auto modules = ParseModules(ReadText("/proc/modules"));
+  if (modules == modules_) return absl::OkStatus();
+  const auto before = std::exchange(modules_, std::move(modules));
+  if (options_.limit >= Rung::kProcfs) return absl::OkStatus();
+  const auto options = ProbeOptionsFrom(options_);
+  if (!options.ok()) return absl::OkStatus();  // what is attached goes on
+  bool changed = false;
+  for (const auto& probe : probes_) changed |= probe->Follow(*options);
+  changed |= FollowHost(*options);
+  if (!changed) return absl::OkStatus();
+  std::string came;
+  for (const auto& [name, address] : modules_) {
+    if (!before.contains(name)) absl::StrAppend(&came, came.empty() ? "" : ", ", name);
+  }
+  std::string stages;
+  std::vector<HookInfo> hooks = hooks_.hooks();
+  for (size_t i = 0; i < hooks.size(); ++i) {
+    const bool was = i < hello_.hooks.size() && InUse(hello_.hooks[i].state);
+    if (was && InUse(hooks[i].state)) hooks[i].state = hello_.hooks[i].state;  // as proven
+    if (was || !InUse(hooks[i].state) || stages.find(hooks[i].stage) != std::string::npos) continue;
+    absl::StrAppend(&stages, stages.empty() ? "" : ", ", hooks[i].stage);
+  }
+  hello_.hooks = std::move(hooks);
+  hello_.clock = ReadClocks();
+  if (absl::Status status = Put(hello_); !status.ok()) return status;
+  return Put(Gap{started_mono_ns_, now_mono_ns,
+                 absl::StrCat(stages, " could not be watched before now (loaded since: ",
+                              came.empty() ? "nothing" : came, ")")});
+}
+
 absl::Status Agent::Discover(int64_t now_mono_ns) {
+  if (absl::Status status = FollowModules(now_mono_ns); !status.ok()) return status;
   for (const auto& probe : probes_) probe->Discover(now_mono_ns);
   next_discover_mono_ns_ = now_mono_ns + kDiscoverEveryNs;
   for (QueueInfo& info : registry_.TakeChanged()) {
@@ -176,7 +232,14 @@ absl::Status Agent::TakeSnapshot(bool full) {
     if (sample.count == Count::kGuestIrq) totals_.interrupts += sample.lo;
   }
   ++totals_.snapshots;
-  return Put(std::move(snapshot));
+  if (absl::Status status = Put(std::move(snapshot)); !status.ok() || !full) return status;
+  return SayHookStates(readings.hooks);
+}
+
+absl::Status Agent::SayHookStates(const std::vector<HookSample>& samples) {
+  if (!ProveHooks(samples, &hello_.hooks)) return absl::OkStatus();
+  hello_.clock = ReadClocks();
+  return Put(hello_);
 }
 
 absl::Status Agent::PutEvents(std::vector<Event> events) {
@@ -241,18 +304,44 @@ absl::Status Agent::Stop(const std::string& reason) {
   return status.ok() ? flushed : status;
 }
 
-absl::StatusOr<std::vector<HookInfo>> ProbeHooks(const AgentOptions& options) {
+std::string WhyDegraded(const std::vector<HookInfo>& hooks, Rung limit) {
+  std::string reason;
+  for (const HookInfo& hook : hooks) {
+    if (hook.stage != "guest.irq" || !RungAllowed(limit, hook.rung)) continue;
+    if (InUse(hook.state)) {
+      return reason.empty() ? ""
+                            : absl::StrCat("interrupts are counted by number, not by queue, and ",
+                                           "losses cannot be seen: ", reason);
+    }
+    absl::StrAppend(&reason, reason.empty() ? "" : "; ", hook.reason);
+  }
+  if (reason.empty()) return "";
+  return absl::StrCat("interrupts are known from /proc/interrupts only: ", reason);
+}
+
+absl::StatusOr<HookReport> ProbeHooks(const AgentOptions& options, int64_t watch_ns) {
   HookTable hooks;
   QueueRegistry registry;
   const uint32_t roles = options.roles == 0 ? kRoleGuest | kRoleHost : options.roles;
   const auto probe_options = ProbeOptionsFrom(options);
   if (!probe_options.ok()) return probe_options.status();
+  std::vector<std::unique_ptr<Probe>> probes;
   if (roles & kRoleGuest) {
-    GuestProbe::Start(*probe_options, &hooks, &registry);
+    probes.push_back(GuestProbe::Start(*probe_options, &hooks, &registry));
   }
-  if (roles & kRoleHost) HostProbe::Start(*probe_options, &hooks, &registry);
+  if (roles & kRoleHost) {
+    if (auto host = HostProbe::Start(*probe_options, &hooks, &registry)) {
+      probes.push_back(std::move(host));
+    }
+  }
   if (absl::Status status = DeniedBy(hooks.hooks()); !status.ok()) return status;
-  return hooks.hooks();
+  constexpr int64_t kSecondNs = 1000 * kMsNs;
+  const timespec pause{.tv_sec = watch_ns / kSecondNs, .tv_nsec = watch_ns % kSecondNs};
+  nanosleep(&pause, nullptr);
+  HookReport report{.hooks = hooks.hooks(), .samples = {}};
+  for (const auto& probe : probes) probe->ReadHooks(&report.samples);
+  ProveHooks(report.samples, &report.hooks);
+  return report;
 }
 
 }  // namespace ringside

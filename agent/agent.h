@@ -33,9 +33,17 @@ struct AgentOptions {
   std::string btf;            // file or folder (see FindKernelTypes); empty: found by itself
 };
 
-// What can be hooked here and what is refused, with the kernel's reasons; attaches and detaches
-// again. PERMISSION_DENIED without the privileges.
-absl::StatusOr<std::vector<HookInfo>> ProbeHooks(const AgentOptions& options);
+// What can be hooked here and what is refused, with the kernel's reasons, and what was hit while
+// the hooks were attached, for `watch_ns` (correlate/hook_proof.h). PERMISSION_DENIED without the
+// privileges.
+struct HookReport {
+  std::vector<HookInfo> hooks;
+  std::vector<HookSample> samples;
+};
+absl::StatusOr<HookReport> ProbeHooks(const AgentOptions& options, int64_t watch_ns);
+
+// Why interrupts are counted by a lower rung than was allowed, for a warning; else empty.
+std::string WhyDegraded(const std::vector<HookInfo>& hooks, Rung limit);
 
 // Running totals for progress lines.
 struct AgentTotals {
@@ -60,6 +68,8 @@ class Agent {
   absl::Status Put(Record record);
   absl::Status TakeSnapshot(bool full);
   absl::Status Discover(int64_t now_mono_ns);
+  absl::Status FollowModules(int64_t now_mono_ns);
+  bool FollowHost(const ProbeOptions& options);
   // Everything as read at one instant, before it is known what changed.
   struct Readings {
     ClockReading begin;
@@ -73,6 +83,8 @@ class Agent {
   absl::Status DrainRings();
   absl::Status PutEvents(std::vector<Event> events);
   void KeepChanged(const Readings& readings, Snapshot* snapshot);
+  // Says the Hello again if hooks have proven or failed to prove themselves since.
+  absl::Status SayHookStates(const std::vector<HookSample>& samples);
 
   const AgentOptions options_;
   Sink* const sink_;
@@ -82,6 +94,8 @@ class Agent {
   KernelLog log_;
   Facts facts_;
   Hello hello_;
+  int64_t started_mono_ns_ = 0;
+  std::map<std::string, uint64_t> modules_;  // as of the last look
   AgentTotals totals_;
   uint64_t next_number_ = 1;
   uint64_t next_event_ = 1;

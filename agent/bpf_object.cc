@@ -89,6 +89,7 @@ void BpfObject::Close() {
     program.link = nullptr;
     program.program = nullptr;
   }
+  more_.clear();
   events_.reset();
   for (const Mapping& mapping : mappings_) munmap(mapping.address, mapping.size);
   mappings_.clear();
@@ -108,10 +109,10 @@ absl::Status BpfObject::Open(std::string* refused, std::string* reason) {
   if (object_ == nullptr) {
     return absl::InternalError(absl::StrCat("BPF object ", name, ": ", strerror(errno)));
   }
-  bpf_map* rodata = bpf_object__find_map_by_name(object_, ".rodata");
+  bpf_map* bss = bpf_object__find_map_by_name(object_, kConfigMap);
   rs_config config = options_.config;
   config.cpus = cpus_;
-  if (rodata != nullptr) bpf_map__set_initial_value(rodata, &config, sizeof(config));
+  if (bss != nullptr) bpf_map__set_initial_value(bss, &config, sizeof(config));
   for (const auto& [map_name, entries] : options_.map_sizes) {
     bpf_map* map = bpf_object__find_map_by_name(object_, map_name);
     if (map != nullptr) bpf_map__set_max_entries(map, entries);
@@ -127,6 +128,7 @@ absl::Status BpfObject::Open(std::string* refused, std::string* reason) {
     bpf_program__set_autoload(program, wanted);
     if (wanted) programs_[i].program = program;
   }
+  if (!ShareMaps()) return absl::InternalError(absl::StrCat(name, ": maps cannot be shared"));
   if (int error = bpf_object__load(object_); error != 0) {
     *refused = log.FailedProgram();
     *reason = log.Reason(-error);

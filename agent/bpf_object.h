@@ -52,6 +52,7 @@ class BpfObject {
     std::vector<std::pair<const char*, uint32_t>> map_sizes;
     // Queue maps of free slots: filled with 0 .. n-1 whenever the object is loaded.
     std::vector<std::pair<const char*, uint32_t>> free_lists;
+    const BpfObject* maps_of = nullptr;  // share that object's maps; it outlives this one
   };
 
   // `specs` are listed in attach order. Refusals of single programs are no error: they are in
@@ -65,6 +66,12 @@ class BpfObject {
   // Attaches what was loaded; group by group, refusals noted. Where one calls for a stand-in that
   // was not loaded, everything is loaded again: before this returns nothing has been counted.
   void Attach();
+
+  // Symbols that moved or came since: programs see them from their next hit on.
+  void SetConfig(const rs_config& config);
+  // Tries again what this kernel refused so far (a module may have come); counts and slots stay.
+  // True if more is attached than before: see hooks().
+  bool LoadMore();
 
   // One per spec, in the same order; ids are places in `specs`.
   const std::vector<HookInfo>& hooks() const { return hooks_; }
@@ -98,11 +105,14 @@ class BpfObject {
     bpf_program* program = nullptr;  // null if refused
     bpf_link* link = nullptr;
   };
+  static constexpr char kConfigMap[] = ".bss";  // where clang puts what begins as zeros
   BpfObject() = default;
   absl::Status LoadAccepted();
   void RefuseUnknownFunctions();
   absl::Status Open(std::string* refused, std::string* reason);
   void Close();
+  bool ShareMaps();
+  bool Served(const ProgramSpec& spec) const;
   bool AttachLoaded();
   bpf_link* AttachOne(const Program& program);
   void Refuse(const std::string& group, const std::string& program, const std::string& reason);
@@ -124,6 +134,7 @@ class BpfObject {
     size_t size;
   };
   std::vector<Mapping> mappings_;
+  std::vector<std::unique_ptr<BpfObject>> more_;  // own programs of ours that were loaded later
   const rs_hook_cell* cells_ = nullptr;
   uint32_t cpus_ = 1;
 };

@@ -22,6 +22,11 @@ namespace {
 
 constexpr int64_t kEveryNs = 5'000'000'000;
 
+// What the path is made of; a built-in one has no version of its own and counts as the kernel's.
+constexpr const char* kModules[] = {"virtio_ring", "virtio_pci", "virtio_net", "vhost",
+                                    "vhost_net",   "tun",        "tap",        "kvm",
+                                    "kvm_intel",   "kvm_amd"};
+
 // One boolean offload by its classic ethtool command; empty if the device does not answer.
 std::string Offload(const std::string& netdev, uint32_t command) {
   const int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
@@ -45,6 +50,24 @@ void Facts::Note(const std::string& name, const std::string& value) {
   changed_.push_back({.mono_ns = now_mono_ns_, .name = name, .value = value});
 }
 
+// "in the kernel", or loaded: with its version, source checksum and use of foreign code where the
+// kernel tells (a vendor's module instead of the kernel's own explains much).
+void Facts::NoteModule(const std::string& name) {
+  const std::string path = "/sys/module/" + name;
+  if (access(path.c_str(), F_OK) != 0) {
+    // Said only if it was there before: it was taken away.
+    if (known_.contains("module." + name)) Note("module." + name, "not loaded");
+    return;
+  }
+  if (access((path + "/initstate").c_str(), F_OK) != 0) return Note("module." + name, "built in");
+  std::string value = "loaded";
+  for (const char* file : {"version", "srcversion", "taint"}) {
+    const std::string text = ReadText(absl::StrCat(path, "/", file), 256);
+    if (!text.empty()) absl::StrAppend(&value, " ", file, " ", text);
+  }
+  Note("module." + name, value);
+}
+
 void Facts::ReadDevice(const std::string& netdev) {
   const std::string path = "/sys/class/net/" + netdev;
   for (const char* file : {"mtu", "tx_queue_len", "gro_flush_timeout", "napi_defer_hard_irqs",
@@ -65,9 +88,11 @@ std::vector<Fact> Facts::Changed(int64_t now_mono_ns, const QueueRegistry& regis
   next_mono_ns_ = now_mono_ns + kEveryNs;
   now_mono_ns_ = now_mono_ns;
   for (const char* name :
-       {"busy_poll", "busy_read", "netdev_budget", "netdev_budget_usecs", "dev_weight"}) {
+       {"busy_poll", "busy_read", "netdev_budget", "netdev_budget_usecs", "netdev_max_backlog",
+        "dev_weight", "dev_weight_rx_bias", "bpf_jit_enable"}) {
     Note(absl::StrCat("net.core.", name), ReadText(absl::StrCat("/proc/sys/net/core/", name), 64));
   }
+  for (const char* name : kModules) NoteModule(name);
   // "Y": the kernel does not switch interrupts off that nobody handles.
   Note("kernel.noirqdebug", ReadText("/sys/module/spurious/parameters/noirqdebug", 64));
   Note("cpus", std::to_string(PossibleCpus()));

@@ -19,6 +19,7 @@ class Facts {
 
  private:
   void Note(const std::string& name, const std::string& value);
+  void NoteModule(const std::string& name);
   void ReadDevice(const std::string& netdev);
   int64_t next_mono_ns_ = 0;
   int64_t now_mono_ns_ = 0;

@@ -20,8 +20,10 @@ void GuestProbe::CountSlot(const Queue& queue, std::vector<Reading>* readings) c
   const volatile rs_guest_slot& s = queue.slot < 0 ? kUnseen : slots_[queue.slot];
   const HookId entry = hook(RS_HOOK_IRQ_ENTRY);
   const HookId exit = hook(RS_HOOK_IRQ_EXIT);
-  // Downstream first: polls, then outcomes, then interrupts.
-  if (queue.net && bpf_->attached(RS_HOOK_NAPI)) {
+  // Downstream first: polls, then outcomes, then interrupts. A driver's polls are known by their
+  // function's address.
+  const bool polls = queue.rx ? config_.fn_virtnet_poll != 0 : config_.fn_virtnet_poll_tx != 0;
+  if (queue.net && polls && bpf_->attached(RS_HOOK_NAPI)) {
     const HookId napi = hook(RS_HOOK_NAPI);
     readings->push_back({queue.id, Count::kGuestPacketsBusy, napi, s.packets_busy});
     readings->push_back({queue.id, Count::kGuestPackets, napi, s.packets});
@@ -39,7 +41,37 @@ void GuestProbe::CountSlot(const Queue& queue, std::vector<Reading>* readings) c
   readings->push_back({queue.id, Count::kGuestIrq, entry, s.irqs});
 }
 
+void GuestProbe::CountSoftirqs(std::vector<Reading>* readings) const {
+  uint64_t runs = 0;
+  uint64_t run_ns = 0;
+  for (uint32_t cpu = 0; cpu < PossibleCpus(); ++cpu) {
+    const volatile rs_softirq_cell& cell = softirqs_[cpu];
+    run_ns += cell.run_ns;
+    runs += cell.runs;
+  }
+  const HookId exit = hook(RS_HOOK_SOFTIRQ_EXIT);
+  readings->push_back({softnet_, Count::kSoftnetRunUs, exit, run_ns / 1000});
+  readings->push_back({softnet_, Count::kSoftnetRuns, exit, runs});
+}
+
+// "took=64-128 us": runs by how long they took.
+void GuestProbe::ReadSoftirqParts(std::vector<Part>* parts) const {
+  for (int bucket = 0; bucket < RS_SOFTIRQ_BUCKETS; ++bucket) {
+    uint64_t runs = 0;
+    for (uint32_t cpu = 0; cpu < PossibleCpus(); ++cpu) {
+      runs += static_cast<const volatile rs_softirq_cell&>(softirqs_[cpu]).took[bucket];
+    }
+    if (runs == 0) continue;
+    const uint64_t from_us = bucket == 0 ? 0 : uint64_t{1} << (bucket - 1);
+    const std::string to =
+        bucket + 1 == RS_SOFTIRQ_BUCKETS ? "" : std::to_string(uint64_t{1} << bucket);
+    parts->push_back(
+        {softnet_, Count::kSoftnetRuns, absl::StrCat("took=", from_us, "-", to, " us"), runs});
+  }
+}
+
 void GuestProbe::ReadCounters(std::vector<Reading>* readings) const {
+  if (softirqs_ != nullptr) CountSoftirqs(readings);
   for (const auto& [name, queue] : queues_) {
     if (slots_ != nullptr) {
       CountSlot(queue, readings);
@@ -65,6 +97,9 @@ void GuestProbe::ReadRing(const Queue& queue, const rs_walk_out& out, std::vecto
   // Without EVENT_IDX the word behind the ring means nothing.
   if (out.value[RS_V_EVENT_IDX]) {
     gauges->push_back({queue.id, Gauge::kUsedEvent, out.value[RS_V_USED_EVENT]});
+  }
+  if (out.value[RS_V_EVENT_TRIGGERED] & 2) {
+    gauges->push_back({queue.id, Gauge::kEventTriggered, out.value[RS_V_EVENT_TRIGGERED] & 1});
   }
   const volatile rs_guest_slot& slot = slots_[queue.slot];
   if (slot.irqs > 0) {
@@ -133,6 +168,7 @@ void GuestProbe::OnLogLine(const LogLine& line) {
 }
 
 void GuestProbe::ReadParts(std::vector<Part>* parts) const {
+  if (softirqs_ != nullptr) ReadSoftirqParts(parts);
   if (parts_ == nullptr) return;
   for (int row = 0; row < RS_MAX_PARTS; ++row) {
     const rs_part part = CopyPart(parts_[row]);

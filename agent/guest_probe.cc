@@ -11,6 +11,7 @@
 #include "agent/bpf_config.h"
 #include "agent/embedded.h"
 #include "agent/kernel_log.h"
+#include "agent/node_probe.h"
 #include "bpf/position.h"
 
 namespace ringside {
@@ -24,6 +25,10 @@ const std::vector<ProgramSpec>& BtfPrograms() {
        "irq"},
       {"guest_irq_entry", RS_HOOK_IRQ_ENTRY, "guest.irq", "irq:irq_handler_entry", Rung::kTpBtf,
        "irq"},
+      {"guest_softirq_exit", RS_HOOK_SOFTIRQ_EXIT, "softnet.runs", "irq:softirq_exit", Rung::kTpBtf,
+       "softirq"},
+      {"guest_softirq_entry", RS_HOOK_SOFTIRQ_ENTRY, "softnet.runs", "irq:softirq_entry",
+       Rung::kTpBtf, "softirq"},
       {"guest_napi_poll", RS_HOOK_NAPI, "guest.napi", "napi:napi_poll", Rung::kTpBtf, "napi"},
   };
   return specs;
@@ -79,13 +84,24 @@ std::unique_ptr<GuestProbe> GuestProbe::Start(const ProbeOptions& options, HookT
 }
 
 bool GuestProbe::StartBtf(const ProbeOptions& probe_options) {
+  // Which interrupts are a virtqueue's is told by their handler's address: without it every count
+  // would stay 0, which is no observation.
+  if (probe_options.config.fn_vring_interrupt == 0) {
+    hooks_->Add(RefusedHooks(
+        BtfPrograms(), {},
+        absl::UnavailableError("the kernel hides vring_interrupt's address (kernel.kptr_restrict, "
+                               "CAP_SYSLOG), or virtio_ring is not there")));
+    return false;
+  }
+  config_ = probe_options.config;
   BpfObject::Options options{.name = "guest", .begin = ringside_bpf_guest_begin};
   options.end = ringside_bpf_guest_end;
   options.config = probe_options.config;
   options.types = probe_options.types;
-  options.map_sizes = {{"hook_cells", PossibleCpus() * RS_HOOKS}};
+  options.map_sizes = {{"hook_cells", PossibleCpus() * RS_HOOKS},
+                       {"softirq_cells", PossibleCpus()}};
   auto bpf = BpfObject::Load(options, BtfPrograms());
-  if (bpf.ok() && !((*bpf)->FillFreeList("free_slots", RS_MAX_SLOTS).ok() &&
+  if (bpf.ok() && !((*bpf)->FillFreeList("free_slots", probe_options.slots).ok() &&
                     (*bpf)->FillFreeList("free_parts", RS_MAX_PARTS).ok())) {
     bpf = absl::InternalError("free slots");
   }
@@ -101,6 +117,9 @@ bool GuestProbe::StartBtf(const ProbeOptions& probe_options) {
   walk_hook_ = hook_ids_[RS_HOOKS];
   slots_ = bpf_->Table<rs_guest_slot>("guest_slots");
   parts_ = bpf_->Table<rs_part>("parts");
+  if (bpf_->attached(RS_HOOK_SOFTIRQ_EXIT)) {
+    softirqs_ = bpf_->Table<rs_softirq_cell>("softirq_cells");
+  }
   return slots_ != nullptr;
 }
 
@@ -116,13 +135,37 @@ bool GuestProbe::StartPlain() {
     return false;
   }
   bpf_ = *std::move(bpf);
-  plain_ = true;
   base_ = hooks_->Add(bpf_->hooks());
   for (size_t i = 0; i < PlainPrograms().size(); ++i) {
     hook_ids_[PlainPrograms()[i].hook] = base_ + i;
   }
   plain_irqs_ = bpf_->Table<rs_plain_irq>("plain_irqs");
   return plain_irqs_ != nullptr;
+}
+
+bool GuestProbe::Follow(const ProbeOptions& options) {
+  if (slots_ == nullptr) {
+    if (!RungAllowed(options.limit, Rung::kTpBtf)) return false;
+    // Drivers that came with a module describe their types: by queue is better than by number.
+    const size_t hooks = hooks_->hooks().size();
+    auto plain = std::move(bpf_);
+    const HookId plain_base = base_;
+    if (!StartBtf(options)) {
+      hooks_->Shrink(hooks);
+      bpf_ = std::move(plain);
+      return false;
+    }
+    std::vector<HookInfo> unneeded = plain == nullptr ? std::vector<HookInfo>() : plain->hooks();
+    for (HookInfo& hook : unneeded) hook.state = HookState::kUnneeded;
+    hooks_->Update(plain_base, unneeded);
+    plain_irqs_ = nullptr;
+    return true;
+  }
+  config_ = options.config;
+  bpf_->SetConfig(config_);
+  if (!bpf_->LoadMore()) return false;
+  hooks_->Update(base_, bpf_->hooks());
+  return true;
 }
 
 HookId GuestProbe::hook(rs_hook which) const { return hook_ids_.at(which); }
@@ -208,6 +251,7 @@ void GuestProbe::UpdateQueue(const ProcInterrupt& irq, int64_t now_mono_ns) {
   const Device& device = devices_[virtio_device];
   Queue& queue = queues_[irq.name];
   queue.net = !device.netdev.empty();
+  queue.rx = absl::StartsWith(vq, "input.");
   queue.irq = irq.irq;
   const auto slot = slot_of_name_.find(irq.name);
   if (slot != slot_of_name_.end()) queue.slot = slot->second;
@@ -240,6 +284,7 @@ void GuestProbe::Discover(int64_t now_mono_ns) {
     FindNetQueues();
     NameNewSlots();
   }
+  if (softirqs_ != nullptr) softnet_ = SoftnetQueue(now_mono_ns, registry_);
   devices_.clear();  // a device may have been renamed
   for (const ProcInterrupt& irq : ParseProcInterrupts(ReadText("/proc/interrupts", 16u << 20))) {
     if (absl::StartsWith(irq.name, "virtio")) UpdateQueue(irq, now_mono_ns);
@@ -266,6 +311,8 @@ void GuestProbe::ReadHooks(std::vector<HookSample>* hooks) const {
   hooks->push_back({.hook = proc_hook_, .misses = 0});  // read, not hit
   if (bpf_ == nullptr) return;
   for (size_t i = 0; i < bpf_->hooks().size(); ++i) {
+    // No word on a hook that is not there: its first one says since when it is.
+    if (bpf_->hooks()[i].state != HookState::kAttached) continue;
     HookSample sample = bpf_->ReadHook(i);
     sample.hook = base_ + i;
     hooks->push_back(sample);

@@ -30,6 +30,7 @@ class GuestProbe : public Probe {
 
   void Discover(int64_t now_mono_ns) override;
   bool Stale() const override;
+  bool Follow(const ProbeOptions& options) override;
   void ReadCounters(std::vector<Reading>* readings) const override;
   void Between(std::vector<Sample>* samples, std::vector<GaugeSample>* gauges) override;
   void ReadHooks(std::vector<HookSample>* hooks) const override;
@@ -49,8 +50,9 @@ class GuestProbe : public Probe {
   struct Queue {
     QueueId id{};
     int irq = -1;
-    int slot = -1;         // in guest_slots; -1: never seen by BPF
-    bool net = false;      // has NAPI
+    int slot = -1;     // in guest_slots; -1: never seen by BPF
+    bool net = false;  // has NAPI
+    bool rx = false;
     std::string affinity;  // effective; a change means a new MSI message
     MsiMessage msi;
     uint32_t epoch = 0;
@@ -74,6 +76,8 @@ class GuestProbe : public Probe {
   void ReadDevice(const std::string& virtio_device);
   void ReadVector(const std::string& pci_path, bool message, Queue* queue);
   void UpdateQueue(const ProcInterrupt& irq, int64_t now_mono_ns);
+  void CountSoftirqs(std::vector<Reading>* readings) const;
+  void ReadSoftirqParts(std::vector<Part>* parts) const;
   void CountSlot(const Queue& queue, std::vector<Reading>* readings) const;
   void ReadRing(const Queue& queue, const rs_walk_out& out, std::vector<Sample>* samples,
                 std::vector<GaugeSample>* gauges) const;
@@ -85,13 +89,15 @@ class GuestProbe : public Probe {
   HookTable* const hooks_;
   QueueRegistry* const registry_;
   std::unique_ptr<BpfObject> bpf_;  // null: rung 0
-  bool plain_ = false;
+  rs_config config_{};              // as the programs have it
   HookId base_{};                   // id of the object's first hook
   std::map<int, HookId> hook_ids_;  // rs_hook -> id
   HookId walk_hook_{};
   HookId proc_hook_{};
   rs_guest_slot* slots_ = nullptr;
   const rs_part* parts_ = nullptr;
+  const rs_softirq_cell* softirqs_ = nullptr;  // a row per CPU; null if not hooked
+  QueueId softnet_{};
   const rs_plain_irq* plain_irqs_ = nullptr;
   std::unique_ptr<Ring> marks_;
   std::unique_ptr<Ring> events_;

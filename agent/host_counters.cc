@@ -6,16 +6,22 @@
 
 namespace ringside {
 
-void HostProbe::ReadTun(const Queue& queue, std::vector<Reading>* readings) const {
-  uint64_t offered = 0;
-  uint64_t enqueued = 0;
-  uint64_t dropped = 0;
+rs_tun_cell HostProbe::SumTun(int slot) const {
+  rs_tun_cell sum{};
   for (uint32_t cpu = 0; cpu < cpus_; ++cpu) {
-    const volatile rs_tun_cell& cell = tun_cells_[cpu * RS_MAX_SLOTS + queue.tun];
-    offered += cell.offered;
-    enqueued += cell.enqueued;
-    dropped += cell.dropped + cell.unknown;
+    const volatile rs_tun_cell& cell = tun_cells_[cpu * RS_MAX_SLOTS + slot];
+    sum.offered += cell.offered;
+    sum.enqueued += cell.enqueued;
+    sum.dropped += cell.dropped + cell.unknown;
   }
+  return sum;
+}
+
+void HostProbe::ReadTun(const Queue& queue, std::vector<Reading>* readings) const {
+  const rs_tun_cell sum = SumTun(queue.tun);
+  const uint64_t offered = sum.offered - queue.tun_before.offered;
+  const uint64_t enqueued = sum.enqueued - queue.tun_before.enqueued;
+  const uint64_t dropped = sum.dropped - queue.tun_before.dropped;
   readings->push_back({queue.id, Count::kTunDropped, hook(RS_HOOK_TUN_EXIT), dropped});
   readings->push_back({queue.id, Count::kTunEnqueued, hook(RS_HOOK_TUN_EXIT), enqueued});
   readings->push_back({queue.id, Count::kTunOffered, hook(RS_HOOK_TUN_ENTRY), offered});
@@ -26,8 +32,10 @@ void HostProbe::ReadVhost(const Queue& queue, std::vector<Reading>* readings) co
   const HookId exit = hook(RS_HOOK_VHOST_EXIT);
   if (has(RS_HOOK_EVENTFD_SIGNAL)) {  // without it every batch would look suppressed
     readings->push_back({queue.id, Count::kVhostEmpty, exit, v.empty});
-    readings->push_back({queue.id, Count::kVhostUnwoken, exit, v.unwoken});
-    readings->push_back({queue.id, Count::kVhostMasked, exit, v.masked});
+    if (config_.fn_irqfd_wakeup != 0) {  // whether an irqfd waits is told by its function's address
+      readings->push_back({queue.id, Count::kVhostUnwoken, exit, v.unwoken});
+      readings->push_back({queue.id, Count::kVhostMasked, exit, v.masked});
+    }
     readings->push_back({queue.id, Count::kVhostUnwired, exit, v.unwired});
     readings->push_back({queue.id, Count::kVhostSuppressed, exit, v.suppressed});
     readings->push_back({queue.id, Count::kVhostSignalled, exit, v.signalled});
@@ -191,6 +199,8 @@ void HostProbe::OnMark(const rs_mark& m, std::vector<Mark>* marks) const {
       mark.counts.push_back({Count::kVhostSignalled, exit, m.count[1]});
       mark.counts.push_back({Count::kVhostSuppressed, exit, m.count[2]});
       mark.counts.push_back({Count::kVhostUnwired, exit, m.count[3]});
+    }
+    if (has(RS_HOOK_EVENTFD_SIGNAL) && config_.fn_irqfd_wakeup != 0) {
       mark.counts.push_back({Count::kVhostMasked, exit, m.count[4]});
       mark.counts.push_back({Count::kVhostUnwoken, exit, m.count[5]});
     }

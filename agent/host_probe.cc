@@ -66,7 +66,7 @@ std::unique_ptr<HostProbe> HostProbe::Start(const ProbeOptions& options, HookTab
 bool HostProbe::StartFunctions(const ProbeOptions& probe_options) {
   BpfObject::Options options{.name = "host", .begin = ringside_bpf_host_begin};
   options.end = ringside_bpf_host_end;
-  options.config = probe_options.config;
+  options.config = config_ = probe_options.config;
   options.limit = probe_options.limit;
   options.types = probe_options.types;
   options.map_sizes = {{"hook_cells", cpus_ * RS_HOOKS}, {"tun_cells", cpus_ * RS_MAX_SLOTS}};
@@ -163,6 +163,7 @@ void HostProbe::WalkTaps() {
 void HostProbe::JoinTaps() {
   for (int slot = 0; slot < RS_MAX_SLOTS && vhosts_[slot].in_use; ++slot) {
     rs_walk_out vhost;
+    if (retired_vhosts_.contains(slot)) continue;
     if (!bpf_->Walk(RS_WALK_VHOST, vhosts_[slot].id.object, 0, &vhost).ok() || !vhost.ok) continue;
     if (!vhost.value[RS_V_BACKEND]) continue;
     const auto tap = tap_of_socket_.find(vhost.value[RS_V_SOCKET]);
@@ -184,7 +185,9 @@ int HostProbe::FindTun(uint32_t ifindex, uint32_t queue) const {
 
 const HostProbe::Vm& HostProbe::VmOf(uint64_t mm, int pid) {
   Vm& vm = vms_[mm];
-  if (vm.id.empty()) vm.id = absl::StrFormat("%016x", Mix(Mix(mm ^ salt_[0]) + salt_[1]));
+  if (vm.id.empty()) {
+    vm.id = absl::StrFormat("%016x", Mix(Mix(mm ^ salt_[0]) + salt_[1] + vms_gone_));
+  }
   if (vm.pid == 0 && pid > 0) {
     // The kernel remembers the thread that created the VM; its group is the VMM.
     const std::string status = ReadText(absl::StrCat("/proc/", pid, "/status"));
@@ -255,7 +258,7 @@ void HostProbe::UpdateVhost(int slot, int64_t now_mono_ns) {
     info.queue = absl::StrCat(tx ? "tx" : "rx", tap->second.queue);
     queue.tun_priv = tx ? 0 : tap->second.priv;
     queue.tun_queue = tap->second.queue;
-    queue.tun = tx ? -1 : FindTun(tap->second.ifindex, tap->second.queue);
+    TakeTun(tx ? -1 : FindTun(tap->second.ifindex, tap->second.queue), &queue);
   }
   queue.id = registry_->Update(absl::StrCat("vhost:", slot), vhost.id.ring, std::move(info));
   queue_of_vhost_[slot] = queue.id;
@@ -308,12 +311,17 @@ void HostProbe::UpdateTap(int slot, int64_t now_mono_ns) {
 void HostProbe::Discover(int64_t now_mono_ns) {
   if (functions_) {
     tap_of_socket_.clear();
+    RetireGone();
     WalkTaps();
     JoinTaps();
-    for (int i = 0; i < RS_MAX_SLOTS && vhosts_[i].in_use; ++i) UpdateVhost(i, now_mono_ns);
+    for (int i = 0; i < RS_MAX_SLOTS && vhosts_[i].in_use; ++i) {
+      if (!retired_vhosts_.contains(i)) UpdateVhost(i, now_mono_ns);
+    }
     for (int i = 0; i < RS_MAX_SLOTS && tuns_[i].in_use; ++i) UpdateTap(i, now_mono_ns);
   }
-  for (int i = 0; i < RS_MAX_SLOTS && routes_[i].in_use; ++i) UpdateRoute(i, now_mono_ns);
+  for (int i = 0; i < RS_MAX_SLOTS && routes_[i].in_use; ++i) {
+    if (!retired_routes_.contains(i)) UpdateRoute(i, now_mono_ns);
+  }
   for (auto& [mm, vm] : vms_) {
     if (vm.vcpus != nullptr) UpdateVcpus(&vm, now_mono_ns);
   }
@@ -363,6 +371,8 @@ void HostProbe::ReadHooks(std::vector<HookSample>* hooks) const {
   std::vector<HookSample> samples = bpf_->ReadHooks();
   if (functions_) AddLossesOfOthers(&samples);
   for (HookSample& sample : samples) {
+    // No word on a hook that is not there: its first one says since when it is.
+    if (bpf_->hooks()[static_cast<size_t>(sample.hook)].state != HookState::kAttached) continue;
     sample.hook = base_ + static_cast<size_t>(sample.hook);
     hooks->push_back(sample);
   }

@@ -6,6 +6,7 @@
 
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -27,6 +28,7 @@ class HostProbe : public Probe {
 
   void Discover(int64_t now_mono_ns) override;
   bool Stale() const override;
+  bool Follow(const ProbeOptions& options) override;
   void ReadCounters(std::vector<Reading>* readings) const override;
   void Between(std::vector<Sample>* samples, std::vector<GaugeSample>* gauges) override;
   void ReadHooks(std::vector<HookSample>* hooks) const override;
@@ -44,6 +46,7 @@ class HostProbe : public Probe {
     uint64_t mm = 0;        // of the VM, 0 while unknown
     uint64_t tun_priv = 0;  // for the tap ring's gauges
     uint32_t tun_queue = 0;
+    rs_tun_cell tun_before{};  // of the tap queue, when this queue got it from another
   };
   struct TapQueue {
     std::string tap;
@@ -62,6 +65,12 @@ class HostProbe : public Probe {
   HostProbe(HookTable* hooks, QueueRegistry* registry);
   bool StartFunctions(const ProbeOptions& probe_options);
   bool StartTracepoints(const ProbeOptions& probe_options);
+  void RetireRoute(int slot);
+  void RetireVhost(int slot);
+  void RetireVm(uint64_t mm);
+  void RetireGone();
+  void TakeTun(int slot, Queue* queue);
+  rs_tun_cell SumTun(int slot) const;
   void WalkTaps();
   void WalkTap(const std::string& tap, uint32_t ifindex, uint64_t priv);
   void JoinTaps();
@@ -89,6 +98,7 @@ class HostProbe : public Probe {
   QueueRegistry* const registry_;
   std::unique_ptr<BpfObject> bpf_;
   bool functions_ = false;
+  rs_config config_{};  // as the programs have it
   HookId base_{};
   std::map<int, HookId> hook_ids_;
   const rs_vhost_slot* vhosts_ = nullptr;
@@ -104,6 +114,9 @@ class HostProbe : public Probe {
   std::map<int, int> direction_of_vhost_;       // 0 rx, 1 tx
   std::map<uint64_t, uint64_t> vhost_mm_;       // by vhost slot
   std::map<uint64_t, Vm> vms_;                  // by mm
+  std::set<int> retired_vhosts_;                // slots of what is gone; never used again
+  std::set<int> retired_routes_;
+  uint64_t vms_gone_ = 0;
   std::vector<QueueId> queue_of_vhost_;
   std::vector<QueueId> queue_of_route_;
   std::vector<QueueId> queue_of_tun_;

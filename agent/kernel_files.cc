@@ -89,9 +89,27 @@ std::vector<ProcInterrupt> ParseProcInterrupts(std::string_view text) {
   return result;
 }
 
+namespace {
+
+// "virtnet_poll.isra.0" -> "virtnet_poll"; other names stay.
+std::string_view WithoutCopySuffix(std::string_view name) {
+  for (const std::string_view suffix : {".isra.", ".constprop.", ".llvm."}) {
+    if (const size_t at = name.find(suffix); at != std::string_view::npos && at > 0) {
+      return name.find(".cold") == std::string_view::npos &&
+                     name.find(".part.") == std::string_view::npos
+                 ? name.substr(0, at)
+                 : name;
+    }
+  }
+  return name;
+}
+
+}  // namespace
+
 std::map<std::string, uint64_t, std::less<>> ParseKallsyms(std::string_view text,
                                                            const std::vector<std::string>& wanted) {
   std::map<std::string, uint64_t, std::less<>> found;
+  std::map<std::string, uint64_t, std::less<>> copies;
   while (!text.empty()) {
     std::string_view line = TakeLine(&text);
     std::string_view address = TakeWord(&line);
@@ -101,14 +119,35 @@ std::map<std::string, uint64_t, std::less<>> ParseKallsyms(std::string_view text
     if (!ParseNumber(address, &value, 16) || value == 0) continue;
     if (std::find(wanted.begin(), wanted.end(), name) != wanted.end()) {
       found.emplace(std::string(name), value);
+    } else if (const std::string_view bare = WithoutCopySuffix(name);
+               bare != name && std::find(wanted.begin(), wanted.end(), bare) != wanted.end()) {
+      copies.emplace(std::string(bare), value);
     }
   }
+  found.merge(copies);  // keeps what is there under its own name
   return found;
 }
 
 std::map<std::string, uint64_t, std::less<>> ReadKallsyms(const std::vector<std::string>& wanted) {
   // 200,000 lines: read in one piece, 64 MiB is ten times what a large kernel has.
   return ParseKallsyms(ReadText("/proc/kallsyms", 64u << 20), wanted);
+}
+
+std::map<std::string, uint64_t> ParseModules(std::string_view text) {
+  std::map<std::string, uint64_t> modules;
+  while (!text.empty()) {
+    // "virtio_net 57344 0 - Live 0xffffffffc0334000 (OE)"
+    std::string_view line = TakeLine(&text);
+    const std::string_view name = TakeWord(&line);
+    for (int skipped = 0; skipped < 3; ++skipped) TakeWord(&line);
+    const std::string_view state = TakeWord(&line);
+    std::string_view address = TakeWord(&line);
+    if (!address.starts_with("0x")) continue;
+    address.remove_prefix(2);
+    uint64_t value = 0;
+    if (state == "Live" && ParseNumber(address, &value, 16)) modules[std::string(name)] = value;
+  }
+  return modules;
 }
 
 VmmNames ParseVmmCommandLine(std::string_view nul_separated) {

@@ -29,10 +29,15 @@ struct ProcInterrupt {
 std::vector<ProcInterrupt> ParseProcInterrupts(std::string_view text);
 
 // Addresses of the wanted function names in /proc/kallsyms text; absent where the kernel hides or
-// lacks them (address 0 counts as hidden). Names with compiler suffixes (".isra.0") do not match.
+// lacks them (address 0 counts as hidden). A compiler's or linker's copy (".isra.0", ".llvm.12")
+// stands for the name where there is no other; parts of a function (".cold", ".part.0") do not.
 std::map<std::string, uint64_t, std::less<>> ParseKallsyms(std::string_view text,
                                                            const std::vector<std::string>& wanted);
 std::map<std::string, uint64_t, std::less<>> ReadKallsyms(const std::vector<std::string>& wanted);
+
+// Modules that are loaded and ready, by name: where their code is (0 where the kernel hides that).
+// From /proc/modules text; lines that are not whole are left out.
+std::map<std::string, uint64_t> ParseModules(std::string_view text);
 
 // A virtual machine monitor's idea of its VM, from its command line (QEMU's -name and -uuid).
 struct VmmNames {

@@ -73,6 +73,8 @@ int Run(const AgentOptions& options, const GrpcSinkOptions& sink_options,
   if (!agent.ok()) return Fail(agent.status());
   std::cerr << "ready: watching " << (*agent)->totals().queues << " queues, sending to "
             << sink_options.address << "\n";
+  const std::string degraded = WhyDegraded((*agent)->hello().hooks, options.limit);
+  if (!degraded.empty()) std::cerr << "ringside-agent: warning: " << degraded << "\n";
   ConnectionWatch watch(**sink, sink_options.address);
   while (g_stop == 0) {
     watch.Look();

@@ -10,6 +10,13 @@ constexpr char kFile[] = "/proc/net/softnet_stat";
 
 }  // namespace
 
+QueueId SoftnetQueue(int64_t now_mono_ns, QueueRegistry* registry) {
+  QueueInfo info{.mono_ns = now_mono_ns, .kind = QueueKind::kCpu};
+  info.device = "cpu";
+  info.queue = "softnet";
+  return registry->Update(kFile, 1, std::move(info));
+}
+
 NodeProbe::NodeProbe(HookTable* hooks, QueueRegistry* registry) : registry_(registry) {
   HookInfo hook{.stage = "softnet", .program = kFile};
   hook.target = kFile;
@@ -18,12 +25,7 @@ NodeProbe::NodeProbe(HookTable* hooks, QueueRegistry* registry) : registry_(regi
   hook_ = hooks->Add({hook});
 }
 
-void NodeProbe::Discover(int64_t now_mono_ns) {
-  QueueInfo info{.mono_ns = now_mono_ns, .kind = QueueKind::kCpu};
-  info.device = "cpu";
-  info.queue = "softnet";
-  queue_ = registry_->Update(kFile, 1, std::move(info));
-}
+void NodeProbe::Discover(int64_t now_mono_ns) { queue_ = SoftnetQueue(now_mono_ns, registry_); }
 
 void NodeProbe::Between(std::vector<Sample>* samples, std::vector<GaugeSample>*) {
   if (!totals_.Add(ParseSoftnet(ReadText(kFile)))) return;

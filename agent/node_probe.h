@@ -11,6 +11,9 @@
 
 namespace ringside {
 
+// The pseudo-queue's id; whoever asks first makes it known.
+QueueId SoftnetQueue(int64_t now_mono_ns, QueueRegistry* registry);
+
 class NodeProbe : public Probe {
  public:
   NodeProbe(HookTable* hooks, QueueRegistry* registry);

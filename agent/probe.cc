@@ -63,4 +63,12 @@ HookId HookTable::Add(std::vector<HookInfo> hooks) {
   return first;
 }
 
+void HookTable::Update(HookId first, const std::vector<HookInfo>& hooks) {
+  for (size_t i = 0; i < hooks.size(); ++i) {
+    HookInfo& known = hooks_[static_cast<uint32_t>(first) - 1 + i];
+    known.state = hooks[i].state;
+    known.reason = hooks[i].reason;
+  }
+}
+
 }  // namespace ringside

@@ -30,8 +30,9 @@ bool RungAllowed(Rung limit, Rung rung);
 
 struct ProbeOptions {
   Rung limit = Rung::kTpBtf;
-  rs_config config{};  // this kernel's symbols
-  std::string types;   // BTF file of its structures; empty: the kernel's own
+  rs_config config{};             // this kernel's symbols
+  uint32_t slots = RS_MAX_SLOTS;  // queues at most; fewer only in tests
+  std::string types;              // BTF file of its structures; empty: the kernel's own
 };
 
 // One reading of one cumulative counter.
@@ -50,6 +51,9 @@ class Probe {
   // Whether queues have appeared that Discover has not seen: what was read since says nothing about
   // them, and a zero read for one of them would be wrong.
   virtual bool Stale() const = 0;
+  // Modules have come or gone: tries what was refused before, with what the kernel has now. True if
+  // hooks changed; their infos in the table are up to date.
+  virtual bool Follow(const ProbeOptions&) { return false; }
   // Appends the same counters in the same order until the next Discover.
   virtual void ReadCounters(std::vector<Reading>* readings) const = 0;
   virtual void Between(std::vector<Sample>* samples, std::vector<GaugeSample>* gauges) = 0;
@@ -90,6 +94,10 @@ class HookTable {
  public:
   // Appends and returns the id of the first.
   HookId Add(std::vector<HookInfo> hooks);
+  // Takes over state and reason of hooks that were added before.
+  void Update(HookId first, const std::vector<HookInfo>& hooks);
+  // Forgets what was added after there were `size`.
+  void Shrink(size_t size) { hooks_.resize(size); }
   const std::vector<HookInfo>& hooks() const { return hooks_; }
 
  private:

@@ -12,7 +12,8 @@
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
-const volatile struct rs_config config = {};
+/* Not constant: modules that load later bring symbols that were not there (agent: SetConfig). */
+volatile struct rs_config config = {};
 
 /* Row `cpu * RS_HOOKS + hook`; the agent sets the size to the machine's CPUs. */
 struct {

@@ -71,4 +71,12 @@ static __always_inline u32 compat_msi_key(struct kvm_kernel_irq_routing_entry *e
 #endif
 }
 
+/* Whether an interrupt came since the driver last asked for one: bit 0; bit 1 says that this kernel
+ * keeps it. Not in 5.10, in 6.1 ("virtio: fix up virtio_disable_cb"). */
+static __always_inline u64 compat_event_triggered(void *vq) {
+  struct vring_virtqueue___triggered *now = vq;
+  if (!bpf_core_field_exists(now->event_triggered)) return 0;
+  return 2 | (u64)BPF_CORE_READ(now, event_triggered);
+}
+
 #endif /* RINGSIDE_BPF_COMPAT_H_ */

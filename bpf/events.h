@@ -71,9 +71,11 @@ enum rs_hook {
   RS_HOOK_SET_IRQ_ENTRY,
   RS_HOOK_SET_IRQ_EXIT,
   RS_HOOK_INJ_VIRQ,
-  RS_HOOK_MSI_SET_IRQ, /* tracepoint kvm_msi_set_irq: what remains without function hooks */
-  RS_HOOK_APIC_ACCEPT, /* tracepoint kvm_apic_accept_irq */
-  RS_HOOK_DROP,        /* tracepoint kfree_skb: reasons of tap drops */
+  RS_HOOK_MSI_SET_IRQ,   /* tracepoint kvm_msi_set_irq: what remains without function hooks */
+  RS_HOOK_APIC_ACCEPT,   /* tracepoint kvm_apic_accept_irq */
+  RS_HOOK_DROP,          /* tracepoint kfree_skb: reasons of tap drops */
+  RS_HOOK_SOFTIRQ_ENTRY, /* tracepoints softirq_entry, softirq_exit: NET_RX */
+  RS_HOOK_SOFTIRQ_EXIT,
   RS_HOOKS
 };
 

@@ -207,4 +207,5 @@ int BPF_PROG(guest_irq_exit, int irq, struct irqaction *action, int ret) {
 }
 
 #include "guest_napi.bpf.h"
+#include "guest_softirq.bpf.h"
 #include "guest_walk.bpf.h"

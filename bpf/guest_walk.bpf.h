@@ -13,6 +13,7 @@ static __noinline int walk_vq_gauges(struct vring_virtqueue *vq, struct rs_walk_
   out->value[RS_V_PACKED] = BPF_CORE_READ(vq, packed_ring);
   if (out->value[RS_V_PACKED]) return 0;
   out->value[RS_V_EVENT_IDX] = BPF_CORE_READ(vq, event);
+  out->value[RS_V_EVENT_TRIGGERED] = compat_event_triggered(vq);
   out->value[RS_V_LAST_USED] = BPF_CORE_READ(vq, last_used_idx);
   out->value[RS_V_FLAGS_SHADOW] = BPF_CORE_READ(vq, split.avail_flags_shadow);
   out->value[RS_V_RING_DMA] = BPF_CORE_READ(vq, split.queue_dma_addr) + (used - desc);

@@ -78,6 +78,7 @@ struct vring_virtqueue {
   u16 last_used_idx;
   struct vring_virtqueue_split split;
 } FRAGMENT;
+struct vring_virtqueue___triggered { bool event_triggered; } FRAGMENT; /* not in 5.10 */
 struct net_device { int ifindex; char name[16]; struct list_head dev_list; } FRAGMENT;
 struct net_device___priv { u8 priv[0]; } FRAGMENT; /* since 6.12 or so */
 struct net { struct list_head dev_base_head; } FRAGMENT;

@@ -76,6 +76,17 @@ struct rs_guest_slot {
 };
 RS_ASSERT(sizeof(struct rs_guest_slot) == 320, "a cache line per writer domain");
 
+/* Guest side: the network receive softirq of one CPU. */
+enum { RS_SOFTIRQ_BUCKETS = 20 };
+struct rs_softirq_cell {
+  rs_u64 entered_ns; /* 0 while none runs */
+  rs_u64 run_ns;
+  rs_u64 runs;
+  rs_u64 pad;
+  rs_u64 took[RS_SOFTIRQ_BUCKETS]; /* [0] under 1 us, [n] from 2^(n-1) us on, the last open */
+};
+RS_ASSERT(sizeof(struct rs_softirq_cell) == 192, "three cache lines");
+
 /* Without BTF: one interrupt number. Atomic adds: an interrupt number may be shared. */
 struct rs_plain_irq {
   rs_u64 irqs;

@@ -45,6 +45,7 @@ enum rs_walk_value {
   RS_V_AVAIL_PTR, /* host: where the avail ring is in the VMM's memory */
   RS_V_JIFFIES,
   RS_V_IRQFD, /* host: 2 if an irqfd waits on the queue's eventfd, 1 if none does, 0 not known */
+  RS_V_EVENT_TRIGGERED, /* guest: bit 0 its value, bit 1 that this kernel has it */
   RS_VALUES
 };
 struct rs_walk_out {

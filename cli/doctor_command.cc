@@ -5,6 +5,7 @@
 #include "agent/agent.h"
 #include "cli/command.h"
 #include "cli/doctor_text.h"
+#include "cli/format.h"
 #include "cli/terminal.h"
 #include "fmt/format.h"
 
@@ -14,11 +15,14 @@ namespace {
 struct DoctorArgs {
   bool json = false;
   bool wide = false;
+  std::string watch = "1s";
 };
 
 absl::Status RunDoctor(const DoctorArgs& args) {
+  auto watch_ns = ParseDuration(args.watch);
+  if (!watch_ns.ok()) return UsageError("--watch: " + Message(watch_ns.status()));
   Machine machine = ReadMachine("");
-  auto hooks = ProbeHooks({});
+  auto hooks = ProbeHooks({}, *watch_ns);
   std::vector<StageReport> stages;
   if (hooks.ok()) stages = GroupByStage(*hooks);
   std::string text;
@@ -46,10 +50,17 @@ void AddDoctor(CLI::App& app, Action& action) {
       "What this kernel lets ringside count, by which hook, and what it refuses and why.");
   auto args = std::make_shared<DoctorArgs>();
   command->add_flag("--json", args->json, "one JSON object on standard output");
+  command->add_option("--watch", args->watch, "how long hooks are watched for hits (default: 1s)")
+      ->type_name("D");
   command->add_flag("--wide", args->wide, "no line breaks");
   command->footer(
       Examples({"sudo ringside doctor", "sudo ringside doctor --json | jq '.stages[].rung'"}) +
-      "\n\nAttaches each hook for a moment and takes it away again; needs what recording needs.");
+      "\n\nAttaches each hook, watches it for a moment and takes it away again; needs what "
+      "recording needs.\n"
+      "proven    hit, no less often than its neighbours on the path\n"
+      "unproven  idle meanwhile: try --watch 1m under traffic\n"
+      "silent    never hit although a neighbour was: not to be believed\n"
+      "lossy     hit less often than a neighbour");
   command->callback([args, &action] { action = [args] { return RunDoctor(*args); }; });
 }
 

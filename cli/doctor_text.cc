@@ -2,8 +2,10 @@
 #include "cli/doctor_text.h"
 
 #include <algorithm>
+#include <map>
 
 #include "cli/format.h"
+#include "correlate/hook_proof.h"
 #include "correlate/window.h"
 #include "fmt/format.h"
 
@@ -54,8 +56,35 @@ std::vector<std::string> Targets(const std::vector<const HookInfo*>& hooks) {
   return targets;
 }
 
+// "irqfd_wakeup (silent), kvm_set_irq (unproven)": what is to be known about each target; of
+// several hooks on one, the worst.
+std::vector<std::string> TargetTexts(const StageReport& stage) {
+  std::vector<std::string> texts;
+  for (const std::string& target : Targets(stage.attached)) {
+    const HookInfo* shown = nullptr;
+    for (const HookInfo* hook : stage.attached) {
+      if (hook->target != target) continue;
+      if (shown == nullptr || hook->state > shown->state) shown = hook;
+    }
+    const bool read = shown->rung == Rung::kProcfs || shown->stage == "gauges";
+    texts.push_back(read ? target : fmt::format("{} ({})", target, HookStateName(shown->state)));
+  }
+  return texts;
+}
+
+Style StageStyle(const StageReport& stage) {
+  if (stage.attached.empty()) return Style::kDoubt;
+  const bool bad = std::any_of(stage.attached.begin(), stage.attached.end(), [](const auto* hook) {
+    return hook->state == HookState::kSilent || hook->state == HookState::kLossy;
+  });
+  return bad ? Style::kBad : Style::kGood;
+}
+
 Json HookJson(const HookInfo& hook) {
-  return {{"rung", RungName(hook.rung)}, {"target", hook.target}, {"program", hook.program}};
+  return {{"rung", RungName(hook.rung)},
+          {"target", hook.target},
+          {"program", hook.program},
+          {"state", HookStateName(hook.state)}};
 }
 
 // One line per hook point: several programs on one (entry and exit) are refused for one reason, and
@@ -77,19 +106,21 @@ std::vector<const HookInfo*> RefusedOnce(const StageReport& stage) {
 
 }  // namespace
 
-std::vector<StageReport> GroupByStage(const std::vector<HookInfo>& hooks) {
+std::vector<StageReport> GroupByStage(const HookReport& report) {
   std::vector<StageReport> stages;
-  for (const HookInfo& hook : hooks) {
-    auto stage = std::find_if(stages.begin(), stages.end(), [&](const StageReport& report) {
-      return report.stage == hook.stage;
-    });
+  std::map<HookId, uint64_t> hits;
+  for (const HookSample& sample : report.samples) hits[sample.hook] = sample.hits;
+  for (const HookInfo& hook : report.hooks) {
+    auto stage = std::find_if(stages.begin(), stages.end(),
+                              [&](const StageReport& other) { return other.stage == hook.stage; });
     if (stage == stages.end()) {
       stages.push_back({.stage = hook.stage});
       stage = stages.end() - 1;
     }
-    if (hook.state == HookState::kAttached) {
+    if (InUse(hook.state) || hook.state == HookState::kSilent) {
       stage->attached.push_back(&hook);
-      stage->rung = std::min(stage->rung, hook.rung);
+      stage->hits.push_back(hits[hook.id]);
+      if (InUse(hook.state)) stage->rung = std::min(stage->rung, hook.rung);
     } else if (hook.state == HookState::kRefused) {
       stage->refused.push_back(&hook);
     }
@@ -124,10 +155,9 @@ std::string StagesText(const std::vector<StageReport>& stages, const Page& page)
                           {.title = "hooks and what was refused", .wrap = true}},
               .rows = {}};
   for (const StageReport& stage : stages) {
-    Style style = stage.attached.empty() ? Style::kDoubt : Style::kGood;
     std::string targets =
-        stage.attached.empty() ? "nothing could be attached" : ListText(Targets(stage.attached), 8);
-    table.rows.push_back({{stage.stage}, {RungName(stage.rung), style}, {targets}});
+        stage.attached.empty() ? "nothing could be attached" : ListText(TargetTexts(stage), 8);
+    table.rows.push_back({{stage.stage}, {RungName(stage.rung), StageStyle(stage)}, {targets}});
     for (const HookInfo* hook : RefusedOnce(stage)) {
       table.rows.push_back(
           {{""},
@@ -166,8 +196,10 @@ Json StagesJson(const std::vector<StageReport>& stages) {
                  {"rung", RungName(stage.rung)},
                  {"attached", Json::array()},
                  {"refused", Json::array()}};
-    for (const HookInfo* hook : stage.attached) {
-      json["attached"].push_back(HookJson(*hook));
+    for (size_t i = 0; i < stage.attached.size(); ++i) {
+      Json attached = HookJson(*stage.attached[i]);
+      attached["hits"] = stage.hits[i];
+      json["attached"].push_back(std::move(attached));
     }
     for (const HookInfo* hook : stage.refused) {
       Json refused = HookJson(*hook);

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "agent/agent.h"
 #include "cli/json.h"
 #include "cli/machine.h"
 #include "cli/table.h"
@@ -16,13 +17,14 @@ namespace ringside {
 // One stage with the rung in use and what was refused on the way to it.
 struct StageReport {
   std::string stage;
-  Rung rung = Rung::kNone;  // kNone: nothing attached
-  std::vector<const HookInfo*> attached;
+  Rung rung = Rung::kNone;                // kNone: nothing attached
+  std::vector<const HookInfo*> attached;  // or proven, silent, lossy
+  std::vector<uint64_t> hits;             // of each of these while it was watched
   std::vector<const HookInfo*> refused;
 };
 
-// In the order in which the stages first appear. Points into `hooks`.
-std::vector<StageReport> GroupByStage(const std::vector<HookInfo>& hooks);
+// In the order in which the stages first appear. Points into `report`.
+std::vector<StageReport> GroupByStage(const HookReport& report);
 
 std::string MachineText(const Machine& machine, const Page& page);
 std::string StagesText(const std::vector<StageReport>& stages, const Page& page);

@@ -120,6 +120,8 @@ absl::Status RunRecorder(const RecorderOptions& options) {
   }
   Progress progress(options.duration_ns, options.quiet, StderrIsTerminal());
   progress.Ready(options.output);
+  const std::string degraded = WhyDegraded((*agent)->hello().hooks, options.agent.limit);
+  if (!degraded.empty()) SayError("ringside: warning: " + degraded);
   absl::Status status = RunAgent(**agent, options, signals, progress);
   absl::Status closed = chain->store->Close();
   if (!status.ok()) {

@@ -51,6 +51,8 @@ namespace ringside {
   X(kGuestWindows, "guest.windows", "times the spurious rule's count reached 100,000")            \
   X(kSoftnetProcessed, "softnet.processed", "packets of all CPUs' net_rx_action")                 \
   X(kSoftnetSqueezed, "softnet.squeezed", "times net_rx_action ran out of budget or time")        \
+  X(kSoftnetRuns, "softnet.runs", "runs of the network receive softirq (NET_RX)")                 \
+  X(kSoftnetRunUs, "softnet.run_us", "time they took")                                            \
   X(kVcpuRunUs, "vcpu.run_us", "time the vCPU's thread ran")                                      \
   X(kVcpuDelayUs, "vcpu.delay_us", "time it was runnable and waited for a CPU")
 
@@ -80,6 +82,7 @@ std::optional<Count> CountByName(std::string_view name);
   X(kSignalledUsed, "ring.signalled_used", "host: index when the signal was last evaluated")   \
   X(kAvailFlags, "ring.avail_flags", "guest: avail->flags (1: no interrupt)")                  \
   X(kFlagsShadow, "ring.flags_shadow", "guest: the driver's shadow of avail->flags")           \
+  X(kEventTriggered, "ring.event_triggered", "guest: an interrupt came since it last asked")   \
   X(kIrqSeen, "ring.irq_seen", "guest: used->idx at its last interrupt")                       \
   X(kNumFree, "ring.num_free", "guest: free descriptors")                                      \
   X(kBackend, "vhost.backend", "host: 1 if the queue has a backend socket")                    \

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "correlate/hook_proof.h"
 #include "correlate/joined.h"
 #include "correlate/queue_ledger.h"
 #include "correlate/window.h"
@@ -18,7 +19,7 @@ NodeView ViewOf(const NodeStream& node) {
   if (hello.roles & kRoleGuest) view.roles += view.roles.empty() ? "guest" : "+guest";
   Rung best = Rung::kNone;
   for (const HookInfo& hook : hello.hooks) {
-    if (hook.state == HookState::kAttached && hook.stage != "gauges") {
+    if (InUse(hook.state) && hook.stage != "gauges") {
       // The host's functions say most about a host; else the best rung in use.
       const bool function = (hello.roles & kRoleHost) && hook.rung == Rung::kFentry;
       if (function) best = Rung::kFentry;

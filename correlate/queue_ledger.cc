@@ -119,7 +119,12 @@ std::optional<Interval> Maker::ByPosition(Count count) const {
     growth += *last - *first;
   }
   Interval interval{growth, std::nullopt};
-  const auto misses = MissesIn(*Side(count)->node, Hook(count)->id, *Range(count));
+  // Nothing was missed while the queue was not there; but see that its hook was, right before.
+  const StreamSeries& series = Side(count)->node->series;
+  const auto from = series.FirstSnapshotOf(Side(count)->info.id, count, Hook(count)->id);
+  SnapshotRange own = *Range(count);
+  if (from && *from > own.first) own.first = std::min(*from - 1, own.last);
+  const auto misses = MissesIn(*Side(count)->node, Hook(count)->id, own);
   if (misses) interval.hi = growth + static_cast<int64_t>(*misses);
   return interval;
 }

@@ -54,6 +54,8 @@ std::vector<HookId> StreamSeries::HooksOf(QueueId queue, Count count) const {
   for (auto it = counts_.lower_bound({queue, count, HookId{0}});
        it != counts_.end() && std::get<0>(it->first) == queue && std::get<1>(it->first) == count;
        ++it) {
+    const HookInfo* info = FindHook(std::get<2>(it->first));
+    if (info != nullptr && info->state == HookState::kSilent) continue;  // its 0 was not observed
     hooks.push_back(std::get<2>(it->first));
   }
   std::stable_sort(hooks.begin(), hooks.end(), [this](HookId a, HookId b) {

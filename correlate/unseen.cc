@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "correlate/causes/host_only.h"
+#include "correlate/hook_proof.h"
 
 namespace ringside {
 namespace {
@@ -83,7 +84,16 @@ void OfPair(const Joined& joined, const QueueEvidence& queue, List* list) {
 void OfHooks(const NodeStream& node, List* list) {
   if (node.stream->snapshots.empty()) return;
   for (const HookInfo& hook : node.stream->hello.hooks) {
-    if (hook.state != HookState::kAttached) continue;
+    if (hook.state == HookState::kSilent) {
+      list->Add("hooks: " + std::string(RungName(hook.rung)) + " on " + hook.target + " of " +
+                node.name + " attached and was never hit although its neighbours were: it" +
+                " counts as not observed");
+    }
+    if (hook.state == HookState::kLossy) {
+      list->Add("hooks: " + std::string(RungName(hook.rung)) + " on " + hook.target + " of " +
+                node.name + " was hit less often than its neighbours: it lost some");
+    }
+    if (!InUse(hook.state)) continue;
     const auto sample = node.series.HookAt(hook.id, node.stream->snapshots.size() - 1);
     if (!sample || sample->misses || sample->hits == 0) continue;
     list->Add("losses: what " + std::string(RungName(hook.rung)) + " hooks of " + node.name +

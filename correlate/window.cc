@@ -60,6 +60,12 @@ std::optional<uint64_t> MissesIn(const NodeStream& node, HookId hook, const Snap
   const HookInfo* info = node.series.FindHook(hook);
   if (info == nullptr) return std::nullopt;
   if (info->rung == Rung::kProcfs) return 0;  // read, not hit
+  // A hook that was not there yet at the beginning: what happened then is unknown.
+  const auto there = node.series.HookAt(hook, range.first);
+  const auto last = node.series.HookAt(hook, range.last);
+  if (!there || !last) return std::nullopt;
+  // Hits that found no slot are of queues whose own counts lack them, and it is not known which.
+  if (last->unplaced > 0) return std::nullopt;
   const auto after = MissesAround(node, hook, range.last, +1);
   if (!after) return std::nullopt;
   const uint64_t before = MissesAround(node, hook, range.first, -1).value_or(0);
@@ -123,7 +129,9 @@ std::optional<Interval> GrowthByTime(const LocalQueue& queue, Count count, HookI
   }
   Interval growth;
   growth.lo = std::max<int64_t>(0, static_cast<int64_t>(last->lo - first->hi));
-  const auto misses = MissesIn(*queue.node, hook, own);
+  // A hook that was attached later tells no misses before: what its queue had then is unknown.
+  const auto misses =
+      MissesIn(*queue.node, hook, {from_zero ? own.first - 1 : own.first, own.last});
   if (misses) {
     const uint64_t most = last->hi > first->lo ? last->hi - first->lo : 0;
     growth.hi = static_cast<int64_t>(most + *misses);

@@ -116,9 +116,11 @@ CREATE VIEW queue_names AS
     ON v.id = (SELECT max(w.id) FROM queue_versions w WHERE w.queue = q.id)
   LEFT JOIN enum_names k ON k.what = 'queue_kind' AND k.id = v.kind;
 
--- The rung of each hook as its stream said it last.
+-- The rung of each hook as its stream said it last. State 4: attached and never hit although its
+-- neighbours were; what it counted was not observed.
 CREATE VIEW hook_rungs AS
-  SELECT h.stream AS stream, h.hook AS hook, h.rung AS rung, r.name AS name, max(h.hello) AS hello
+  SELECT h.stream AS stream, h.hook AS hook, h.rung AS rung, r.name AS name, h.state AS state,
+    max(h.hello) AS hello
   FROM hooks h JOIN enum_names r ON r.what = 'rung' AND r.id = h.rung
   GROUP BY h.stream, h.hook;
 
@@ -169,8 +171,24 @@ CREATE VIEW counts AS
     JOIN count_names c ON c.id = e.count
     JOIN snapshots f ON f.id = e.first JOIN snapshots t ON t.id = e.last
     LEFT JOIN hook_rungs r ON r.stream = e.stream AND r.hook = e.hook
-    LEFT JOIN hook_losses x ON x.stream = e.stream AND x.hook = e.hook)
+    LEFT JOIN hook_losses x ON x.stream = e.stream AND x.hook = e.hook
+    WHERE r.state IS NOT 4)
   WHERE choice = 1 ORDER BY node, queue, generation, queue_id, count_id;
+
+-- What each hook of a node is worth: hits and losses as read last.
+CREATE VIEW hook_states AS
+  SELECT n.name AS node, h.stage AS stage, h.program AS program, h.target AS target,
+    k.name AS rung, CASE WHEN h.state = 0 AND (h.rung = 4 OR h.stage = 'gauges') THEN 'read'
+      ELSE coalesce(t.name, h.state) END AS state, s.hits AS hits, s.misses AS misses,
+    s.unplaced AS unplaced, h.reason AS reason
+  FROM hooks h JOIN hook_rungs r ON r.stream = h.stream AND r.hook = h.hook AND r.hello = h.hello
+  JOIN streams m ON m.id = h.stream JOIN nodes n ON n.id = m.node
+  LEFT JOIN enum_names k ON k.what = 'rung' AND k.id = h.rung
+  LEFT JOIN enum_names t ON t.what = 'hook_state' AND t.id = h.state
+  LEFT JOIN hook_samples s ON s.hook = h.hook AND s.snapshot = (
+    SELECT max(u.snapshot) FROM hook_samples u JOIN snapshots v ON v.id = u.snapshot
+    WHERE u.hook = h.hook AND v.stream = h.stream)
+  ORDER BY h.stream, h.hook;
 
 CREATE VIEW count_rows AS
   SELECT m.node AS node, m.name AS queue, m.generation AS generation, t.begin_real_ns AS t,
@@ -214,7 +232,8 @@ constexpr std::string_view kEnumNames = R"sql(
 INSERT INTO enum_names VALUES
   ('rung',0,'tp_btf'),('rung',1,'fentry'),('rung',2,'kprobe'),('rung',3,'tracepoint'),
   ('rung',4,'procfs'),('rung',5,'none'),
-  ('hook_state',0,'attached'),('hook_state',1,'refused'),('hook_state',2,'unneeded'),
+  ('hook_state',0,'unproven'),('hook_state',1,'refused'),('hook_state',2,'unneeded'),
+  ('hook_state',3,'proven'),('hook_state',4,'silent'),('hook_state',5,'lossy'),
   ('queue_kind',0,'guest'),('queue_kind',1,'host'),('queue_kind',2,'route'),
   ('queue_kind',3,'cpu'),('queue_kind',4,'vcpu'),
   ('domain',0,'irq'),('domain',1,'napi'),('domain',2,'vhost'),('domain',3,'route'),

@@ -2,11 +2,14 @@
 // This kernel's real virtio devices under a disk load, against /proc/interrupts.
 #include <bpf/bpf.h>
 #include <gtest/gtest.h>
+#include <netinet/in.h>
 #include <sched.h>
 #include <sys/mount.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <map>
+#include <sstream>
 #include <string>
 
 #include "agent/agent.h"
@@ -162,6 +165,64 @@ TEST_F(LiveTest, DetailEventsAreNumberedLikeTheCount) {
   ASSERT_FALSE(counts.empty());
   for (const auto& [queue, range] : numbers) {
     EXPECT_EQ(counts[queue], range.second - range.first + 1) << "no event is missing or double";
+  }
+}
+
+// NET_RX of all CPUs in /proc/softirqs: counted by the kernel right before its tracepoint.
+uint64_t ReadNetRx() {
+  std::istringstream lines(ReadText("/proc/softirqs"));
+  for (std::string line; std::getline(lines, line);) {
+    std::istringstream words(line);
+    std::string name;
+    words >> name;
+    uint64_t sum = 0;
+    for (uint64_t count = 0; name == "NET_RX:" && words >> count;) sum += count;
+    if (name == "NET_RX:") return sum;
+  }
+  return 0;
+}
+
+TEST_F(LiveTest, NetworkSoftirqsEqualTheKernelsCount) {
+  if (access("/sys/kernel/btf/vmlinux", R_OK) != 0) Skip("this kernel has no BTF");
+  const int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  sockaddr_in loopback{.sin_family = AF_INET, .sin_port = htons(9)};
+  loopback.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  CollectSink sink;
+  const uint64_t before_first = ReadNetRx();
+  auto agent = Agent::Start({.roles = kRoleGuest}, &sink);
+  ASSERT_TRUE(agent.ok()) << agent.status();
+  const uint64_t after_first = ReadNetRx();
+  for (int i = 0; i < 20; ++i) {
+    for (int sent = 0; sent < 100; ++sent) {
+      sendto(fd, "x", 1, 0, reinterpret_cast<sockaddr*>(&loopback), sizeof(loopback));
+    }
+    ASSERT_TRUE((*agent)->Step().ok());
+  }
+  const uint64_t before_last = ReadNetRx();
+  ASSERT_TRUE((*agent)->Stop("end of test").ok());
+  const uint64_t after_last = ReadNetRx();
+  close(fd);
+  const Recording recording = sink.AsRecording();
+  const Stream& stream = recording.streams.at(0);
+  uint64_t runs_lo = 0;
+  uint64_t runs_hi = 0;
+  uint64_t parts = 0;
+  for (const Sample& sample : stream.snapshots.back().samples) {
+    if (sample.count == Count::kSoftnetRuns) runs_lo = sample.lo, runs_hi = sample.hi;
+  }
+  for (const Part& part : stream.snapshots.back().parts) {
+    if (part.count == Count::kSoftnetRuns) parts += part.value;
+  }
+  EXPECT_GE(before_last - after_first, 2000u) << "the load made no softirqs";
+  EXPECT_GE(runs_hi, before_last - after_first);
+  EXPECT_LE(runs_lo, after_last - before_first);
+  EXPECT_GE(parts, runs_lo);
+  EXPECT_LE(parts, runs_hi);
+  std::cout << "softirq runs: " << runs_lo << ".." << runs_hi << ", kernel "
+            << before_last - after_first << ".." << after_last - before_first << "\n";
+  for (const HookInfo& hook : stream.hello.hooks) {
+    if (hook.target != "irq:softirq_exit") continue;
+    EXPECT_EQ(hook.state, HookState::kProven);
   }
 }
 

@@ -93,6 +93,11 @@ class Channel:
             self._check_alive()
             raise LabError(f"{self.name}: cannot send a command: {error}") from error
 
+    def expect_boot(self):
+        """The VM goes down on purpose: its silence is no fault until it is up again."""
+        self._up.clear()
+        self.heard = None
+
     def wait_up(self, timeout_s):
         deadline = time.monotonic() + timeout_s
         while not self._up.wait(0.2):

@@ -116,13 +116,14 @@ class FirstLight:
                wait $!; echo $? > {RUN}/{name}.code; }} < /dev/null > /dev/null 2>&1 &
             wait_for 10 "[ -s {RUN}/{name}.pid ]" """)
 
-    def _start_programs(self):
-        for name, side, binary, arguments in self.programs:
+    def _start_programs(self, programs=None):
+        programs = programs or self.programs
+        for name, side, binary, arguments in programs:
             self._start(name, side, binary, arguments)
             # The collector must listen before agents connect; the agents get ready side by side.
             if name == "collector":
                 self._wait_ready(name, side)
-        for name, side, *_ in self.programs:
+        for name, side, *_ in programs:
             if name != "collector":
                 self._wait_ready(name, side)
 
@@ -135,8 +136,8 @@ class FirstLight:
         if result.code != 0:
             raise LabError(f"{name} did not get ready:\n{result.output}")
 
-    def _stop_programs(self):
-        for name, side, *_ in reversed(self.programs):
+    def _stop_programs(self, programs=None):
+        for name, side, *_ in reversed(programs or self.programs):
             code = self._sides[side].run(f"""
                 kill -TERM $(cat {RUN}/{name}.pid)
                 wait_for {STOP_S} "[ -s {RUN}/{name}.code ]" || {{ echo none; exit 0; }}

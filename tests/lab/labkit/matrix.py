@@ -47,6 +47,9 @@ STAGES = [
 NODES = {"host": ("host1", "tap0/"), "guest": ("vm1", "eth0/")}
 
 
+ATTACHED = (0, 3, 4, 5)  # unproven, proven, silent, lossy
+
+
 def _hooks(out_dir, side):
     """stage -> [(rung, hits, attached, reason)] of that side's recording."""
     path = os.path.join(out_dir, NODES[side][0] + ".rsi")
@@ -57,7 +60,7 @@ def _hooks(out_dir, side):
             FROM hooks h LEFT JOIN hook_samples s ON s.hook = h.hook GROUP BY h.hook""").fetchall()
     stages = {}
     for stage, rung, state, reason, hits in rows:
-        stages.setdefault(stage, []).append((rungs[rung], hits, state == 0, reason))
+        stages.setdefault(stage, []).append((rungs[rung], hits, state in ATTACHED, reason))
     return stages
 
 

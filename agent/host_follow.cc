@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+// HostProbe while VMs come and go. The kernel gives the memory of a queue or a VM that is gone to
+// the next one, so what is known by pointer must be let go in time: a queue of a new VM, and of a
+// VM that booted again, begins anew, with counts from zero.
+#include <bpf/bpf.h>
+#include <unistd.h>
+
+#include "absl/strings/str_cat.h"
+#include "agent/bpf_config.h"
+#include "agent/host_hooks.h"
+#include "agent/host_probe.h"
+
+namespace ringside {
+namespace {
+
+struct RouteKey {  // of slot_of_route in bpf/host_maps.bpf.h
+  uint64_t kvm;
+  uint64_t gsi;
+};
+
+}  // namespace
+
+bool HostProbe::Follow(const ProbeOptions& options) {
+  if (!functions_) return false;
+  config_ = options.config;
+  bpf_->SetConfig(config_);
+  if (!bpf_->LoadMore()) return false;
+  hooks_->Update(base_, bpf_->hooks());
+  for (const ProgramSpec& spec : HostFunctionPrograms()) {
+    hook_ids_[spec.hook] = base_ + bpf_->SpecOf(spec.hook);
+  }
+  if (has(RS_HOOK_DROP) && drop_reasons_.empty()) drop_reasons_ = ReadDropReasons();
+  return true;
+}
+
+// The route first: whatever hits in between makes a new one, and the new queue finds that.
+void HostProbe::RetireRoute(int slot) {
+  if (!retired_routes_.insert(slot).second) return;
+  const rs_route_slot& route = routes_[slot];
+  const uint64_t ctx = route.ctx;
+  const RouteKey key{.kvm = route.kvm, .gsi = route.gsi};
+  bpf_map_delete_elem(bpf_->MapFd("slot_of_ctx"), &ctx);
+  bpf_map_delete_elem(bpf_->MapFd("slot_of_route"), &key);
+  queues_.erase(absl::StrCat("route:", slot));
+}
+
+void HostProbe::RetireVhost(int slot) {
+  if (!retired_vhosts_.insert(slot).second) return;
+  const rs_vhost_slot& vhost = vhosts_[slot];
+  if (vhost.route != 0) RetireRoute(static_cast<int>(vhost.route) - 1);
+  const uint64_t ctx = vhost.ctx;
+  const uint64_t object = vhost.id.object;
+  bpf_map_delete_elem(bpf_->MapFd("vhost_of_ctx"), &ctx);
+  bpf_map_delete_elem(bpf_->MapFd("slot_of_vhost"), &object);
+  queues_.erase(absl::StrCat("vhost:", slot));
+  tap_of_vhost_.erase(slot);
+  direction_of_vhost_.erase(slot);
+  vhost_mm_.erase(slot);
+}
+
+void HostProbe::RetireVm(uint64_t mm) {
+  for (int slot = 0; slot < RS_MAX_SLOTS && vhosts_[slot].in_use; ++slot) {
+    const auto queue = queues_.find(absl::StrCat("vhost:", slot));
+    if (queue != queues_.end() && queue->second.mm == mm) RetireVhost(slot);
+  }
+  for (int slot = 0; slot < RS_MAX_SLOTS && routes_[slot].in_use; ++slot) {
+    if (routes_[slot].mm == mm) RetireRoute(slot);
+  }
+}
+
+// Queues whose VMM has ended, and queues that were set up anew at another place.
+void HostProbe::RetireGone() {
+  for (auto vm = vms_.begin(); vm != vms_.end();) {
+    const bool gone =
+        vm->second.pid > 0 && access(absl::StrCat("/proc/", vm->second.pid).c_str(), F_OK) != 0;
+    if (gone) {
+      RetireVm(vm->first);
+      ++vms_gone_;
+      vm = vms_.erase(vm);
+    } else {
+      ++vm;
+    }
+  }
+  for (int slot = 0; slot < RS_MAX_SLOTS && vhosts_[slot].in_use; ++slot) {
+    rs_walk_out out;
+    if (retired_vhosts_.contains(slot)) continue;
+    if (!bpf_->Walk(RS_WALK_VHOST, vhosts_[slot].id.object, 0, &out).ok()) continue;
+    if (out.slot == static_cast<uint64_t>(slot) + 1 && !out.ok &&
+        out.value[RS_V_RING_DMA] != vhosts_[slot].id.ring) {
+      RetireVhost(slot);
+    }
+  }
+}
+
+// A tap outlives its VMs: what it was offered before belongs to the queue that had it then.
+void HostProbe::TakeTun(int slot, Queue* queue) {
+  if (queue->tun == slot) return;
+  queue->tun = slot;
+  queue->tun_before = {};
+  if (slot >= 0 && queue_of_tun_[slot] != QueueId{}) queue->tun_before = SumTun(slot);
+}
+
+}  // namespace ringside
