@@ -65,7 +65,8 @@ class Light(FirstLight):
         record = shlex.join([self._binaries["ringside"], "record", "--role", "host", "-q", "--rung",
                              "kprobe", "-o", f"{RUN}/killed.rsi"])
         left = self._machine.host.run(f"""
-            {record} > {RUN}/killed.log 2>&1 &
+            > {RUN}/killed.log  # there before it is looked at
+            {record} >> {RUN}/killed.log 2>&1 &
             pid=$!
             says_ready() {{ [[ $(< {RUN}/killed.log) == *{READY}* ]]; }}
             wait_for {READY_S} says_ready || {{ echo "not ready: $(< {RUN}/killed.log)"; exit 0; }}
