@@ -33,7 +33,6 @@ static __always_inline int count_accept(struct kvm_lapic *apic, int mode, int ve
   note_vector(BPF_CORE_READ(apic, vcpu), vector, slot);
   bool posted = compat_apicv_active(apic);
   enum rs_pending pending = pending_at(apic, vector, posted, config.vmx);
-  if (posted) __sync_fetch_and_add(&r->posted, 1);
   if (pending == RS_PENDING_BLIND) {
     if (fast) r->merge_blind++;
     return 0;

@@ -154,7 +154,7 @@ struct rs_route_slot {
   rs_u64 written;      /* eventfd_write by user space */
   rs_u64 signalled_in; /* signals by kernel users other than its own vhost queue */
   rs_u64 written_vmm;  /* of those written, by a thread of the VM's own process */
-  rs_u64 posted;       /* injections that the CPU delivers (APICv, AVIC): KVM takes none */
+  rs_u64 shared_pad;
   /* route domain again (merges.h) */
   rs_u64 merge_doubt; /* of merged_seen, may have been none */
   rs_u64 run_merges;  /* merges since an injection last found nothing pending */

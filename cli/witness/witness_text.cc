@@ -47,7 +47,6 @@ class Parser {
   void TakeEthtool(const TextLine& line);
   void TakeAdjtimex(const TextLine& line);
   void TakeTask(const TextLine& line);
-  void TakeNic(const TextLine& line);
   void TakeLog(const TextLine& line);
 
   void Problem(const TextLine& line, std::string text) {
@@ -151,7 +150,7 @@ void Parser::Open(const TextLine& line) {
     handler_ = &Parser::TakeTask;
   } else if (kind == "nic") {
     subject_ = std::string(TrimText(line.text.substr(kSection.size() + 3)).substr(0, kWordMax));
-    handler_ = &Parser::TakeNic;
+    handler_ = &Parser::TakeDevice;
   } else if (kind == "log") {
     handler_ = &Parser::TakeLog;
   } else if (kind == "end") {
@@ -190,8 +189,6 @@ void Parser::TakeDevice(const TextLine& line) {
   if (!IsUtf8(line.text)) return Problem(line, "bytes that are not UTF-8");
   if (!key.empty() && !subject_.empty()) AddFact(line, subject_ + "." + std::string(key), value);
 }
-
-void Parser::TakeNic(const TextLine& line) { TakeDevice(line); }
 
 void Parser::TakeSetting(const TextLine& line) {
   if (!IsUtf8(line.text)) return Problem(line, "bytes that are not UTF-8");

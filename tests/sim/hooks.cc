@@ -239,7 +239,6 @@ void HostHooks::InatomicExit(int ret) {
 
 void HostHooks::Accept(bool pending, bool slow) {
   if (!context_->Hit(host_hook::kAccept)) return;
-  if (posted) ++r.posted;
   if (blind) {
     if (!slow) ++r.merge_blind;
     return;
