@@ -241,7 +241,11 @@ std::optional<SnapshotRange> Unwired(const Side& host) {
     return host.At(Gauge::kIrqfd, at) == 0 && host.At(Gauge::kBackend, at) != 0 &&
            host.At(Gauge::kVmRunning, at) != 0;
   };
-  return LongestStretch(host.range(), 2, [&](size_t i) { return off(i) && off(i + 1); });
+  // Interrupts that move are masked for moments: wake-ups in between tell them.
+  return LongestStretch(host.range(), 2, [&](size_t i) {
+    const auto step = host.Growth(Count::kIrqfdWoken, {i, i + 1});
+    return off(i) && off(i + 1) && (!step || step->lo == 0);
+  });
 }
 
 // Where the eventfd cannot be looked at: a signal went to a notifier without irqfd, and neither a
