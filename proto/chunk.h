@@ -56,11 +56,17 @@ struct ChunkQueue {
   QueueId queue{};
   uint16_t kind = 0;
   uint64_t events = 0;
+  int64_t from_mono_ns = 0;
+  int64_t to_mono_ns = 0;
   uint64_t pos_min = 0;
   uint64_t pos_max = 0;
+  uint64_t number_min = 0;
+  uint64_t number_max = 0;
+  friend bool operator==(const ChunkQueue&, const ChunkQueue&) = default;
 };
 
-// Checks a chunk as DecodeChunk does, and tells what is in it; by queue and kind.
+// Checks a chunk as DecodeChunk does, that its positions and numbers are no larger than kCountMax,
+// and tells what is in it; by queue and kind.
 absl::StatusOr<std::vector<ChunkQueue>> IndexChunk(const EventChunk& chunk);
 
 }  // namespace ringside

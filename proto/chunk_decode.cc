@@ -9,6 +9,7 @@
 
 #include "proto/chunk.h"
 #include "proto/chunk_format.h"
+#include "proto/convert.h"
 #include "proto/crc32c.h"
 
 namespace ringside {
@@ -260,15 +261,23 @@ absl::StatusOr<std::vector<ChunkQueue>> IndexChunk(const EventChunk& chunk) {
   std::map<std::pair<QueueId, uint16_t>, ChunkQueue> queues;
   ChunkQueue* last = nullptr;
   for (const Event& event : *events) {
+    if (event.pos > kCountMax || event.number > kCountMax) {
+      return absl::InvalidArgumentError("event chunk: a position or number out of range");
+    }
     if (last == nullptr || last->queue != event.queue || last->kind != event.kind) {
       last = &queues
                   .try_emplace({event.queue, event.kind},
-                               ChunkQueue{event.queue, event.kind, 0, event.pos, event.pos})
+                               ChunkQueue{event.queue, event.kind, 0, event.mono_ns, event.mono_ns,
+                                          event.pos, event.pos, event.number, event.number})
                   .first->second;
     }
     ++last->events;
+    last->from_mono_ns = std::min(last->from_mono_ns, event.mono_ns);
+    last->to_mono_ns = std::max(last->to_mono_ns, event.mono_ns);
     last->pos_min = std::min(last->pos_min, event.pos);
     last->pos_max = std::max(last->pos_max, event.pos);
+    last->number_min = std::min(last->number_min, event.number);
+    last->number_max = std::max(last->number_max, event.number);
   }
   std::vector<ChunkQueue> out;
   out.reserve(queues.size());

@@ -114,8 +114,9 @@ int64_t RecordWriter::Body(StreamRow& stream, const PendingRecord& pending,
                          chunk.first_number, chunk.count, chunk.from_mono_ns, chunk.to_mono_ns,
                          SqlStatement::Blob{chunk.data});
   for (const ChunkQueue& queue : pending.chunk_index) {
-    Run("INSERT INTO event_chunk_queues VALUES(?1, ?2, ?3, ?4, ?5, ?6)",
-        FindQueue(stream, queue.queue), queue.kind, id, queue.events, queue.pos_min, queue.pos_max);
+    Run("INSERT INTO event_chunk_queues VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+        FindQueue(stream, queue.queue), queue.kind, id, queue.events, queue.from_mono_ns,
+        queue.to_mono_ns, queue.pos_min, queue.pos_max, queue.number_min, queue.number_max);
   }
   return id;
 }

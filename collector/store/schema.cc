@@ -62,8 +62,6 @@ CREATE TABLE mark_counts(mark INTEGER, series INTEGER, value INTEGER,
   PRIMARY KEY(mark, series)) WITHOUT ROWID;
 CREATE TABLE event_chunks(id INTEGER PRIMARY KEY, stream INTEGER, first_number INTEGER,
   count INTEGER, from_mono_ns INTEGER, to_mono_ns INTEGER, data BLOB);
-CREATE TABLE event_chunk_queues(queue INTEGER, kind INTEGER, chunk INTEGER, events INTEGER,
-  pos_min INTEGER, pos_max INTEGER, PRIMARY KEY(queue, kind, chunk)) WITHOUT ROWID;
 CREATE TABLE log_lines(id INTEGER PRIMARY KEY, stream INTEGER, mono_ns INTEGER, level INTEGER,
   text TEXT);
 CREATE TABLE facts(id INTEGER PRIMARY KEY, stream INTEGER, mono_ns INTEGER, name TEXT, value TEXT);
@@ -81,6 +79,36 @@ CREATE TABLE claims(id INTEGER PRIMARY KEY, source TEXT, queue TEXT, count TEXT,
   from_real_ns INTEGER, to_real_ns INTEGER, note TEXT);
 CREATE TABLE bindings(id INTEGER PRIMARY KEY, guest_queue INTEGER, host_queue INTEGER,
   since_real_ns INTEGER, until_real_ns INTEGER, state TEXT, evidence TEXT);
+)sql";
+
+// Which chunks hold events of a queue, up to version 2.
+constexpr std::string_view kChunkQueues1 = R"sql(
+CREATE TABLE event_chunk_queues(queue INTEGER, kind INTEGER, chunk INTEGER, events INTEGER,
+  pos_min INTEGER, pos_max INTEGER, PRIMARY KEY(queue, kind, chunk)) WITHOUT ROWID;
+)sql";
+
+// And since version 3. The index by time has all that choosing chunks takes: the table's own pages
+// are filled with data.
+constexpr std::string_view kChunkQueues3 = R"sql(
+CREATE TABLE event_chunk_queues(queue INTEGER, kind INTEGER, chunk INTEGER, events INTEGER,
+  from_mono_ns INTEGER, to_mono_ns INTEGER, pos_min INTEGER, pos_max INTEGER, number_min INTEGER,
+  number_max INTEGER, PRIMARY KEY(queue, kind, chunk)) WITHOUT ROWID;
+CREATE INDEX event_chunks_by_time ON event_chunks(stream, to_mono_ns, from_mono_ns, count);
+)sql";
+
+constexpr std::string_view kChunkRanges3 = R"sql(
+CREATE TEMP VIEW chunk_ranges AS
+  SELECT queue, kind, chunk, events, from_mono_ns, to_mono_ns, pos_min, pos_max, number_min,
+    number_max
+  FROM main.event_chunk_queues;
+)sql";
+
+constexpr std::string_view kChunkRanges1 = R"sql(
+CREATE TEMP VIEW chunk_ranges AS
+  SELECT q.queue AS queue, q.kind AS kind, q.chunk AS chunk, q.events AS events,
+    c.from_mono_ns AS from_mono_ns, c.to_mono_ns AS to_mono_ns, q.pos_min AS pos_min,
+    q.pos_max AS pos_max, 0 AS number_min, 9223372036854775807 AS number_max
+  FROM main.event_chunk_queues q JOIN main.event_chunks c ON c.id = q.chunk;
 )sql";
 
 // What only version 1 had; nothing ever wrote it.
@@ -284,12 +312,15 @@ std::string SchemaSql() {
 
 std::string TablesSql(int32_t version) {
   std::string sql(kTables);
+  sql += version >= 3 ? kChunkQueues3 : kChunkQueues1;
   sql += version >= 2 ? kTables2 : kTables1Only;
   return sql;
 }
 
 std::string TemporaryTablesSql(int32_t version) {
-  return version < 2 ? Temporary(kTables2) : std::string();
+  std::string sql = version < 2 ? Temporary(kTables2) : std::string();
+  sql += version < 3 ? kChunkRanges1 : kChunkRanges3;
+  return sql;
 }
 
 std::string TemporaryViewsSql() { return Temporary(kViews); }

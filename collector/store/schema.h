@@ -14,7 +14,7 @@ namespace ringside {
 inline constexpr int32_t kApplicationId = 0x5253696e;
 // PRAGMA user_version: newest schema that this build writes and reads. Grows with every change that
 // an older reader must not ignore; older files open forever.
-inline constexpr int32_t kSchemaVersion = 2;
+inline constexpr int32_t kSchemaVersion = 3;
 
 // records.kind; numbers of the file format, never changed.
 enum class RecordKind : int {
@@ -41,7 +41,9 @@ enum class GapMaker : int {
 std::string SchemaSql();
 // The tables alone, of that version.
 std::string TablesSql(int32_t version);
-// Empty temporary tables for what files of an older version lack; nothing for this one's.
+// What readers use beside the tables, as temporary tables and views: empty ones for what files of
+// an older version lack, and `chunk_ranges`, what each chunk holds of a queue, for files of all
+// versions (where an older one does not know, the widest range there is).
 std::string TemporaryTablesSql(int32_t version);
 // The views alone, as temporary ones: they go before the file's own of the same names.
 std::string TemporaryViewsSql();

@@ -140,7 +140,7 @@ TEST(OldSchemaTest, MergesWithTheSameHashes) {
   const Scratch scratch;
   const absl::Status status = MergeIncidents({kVersion1}, scratch / "new.rsi");
   ASSERT_TRUE(status.ok()) << status;
-  EXPECT_EQ(Rows(scratch / "new.rsi", "PRAGMA user_version"), std::vector<std::string>{"2"});
+  EXPECT_EQ(Rows(scratch / "new.rsi", "PRAGMA user_version"), std::vector<std::string>{"3"});
   const std::string sql = "SELECT stream, number, kind, hash FROM records ORDER BY 1, 2";
   const std::vector<std::string> hashes = Rows(kVersion1, sql);
   EXPECT_EQ(hashes.size(), 1162u);

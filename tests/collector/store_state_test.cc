@@ -210,7 +210,7 @@ TEST(StoreStateTest, NewerSchema) {
   Change(scratch / "a.rsi", "PRAGMA user_version = 7");
   EXPECT_EQ(Refusal(scratch / "a.rsi"),
             absl::FailedPreconditionError(
-                scratch / "a.rsi: made by a newer ringside: schema 7, this reads up to 2"));
+                scratch / "a.rsi: made by a newer ringside: schema 7, this reads up to 3"));
 }
 
 TEST(StoreStateTest, TablesThatAreNotOurs) {

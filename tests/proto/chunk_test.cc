@@ -118,7 +118,20 @@ TEST(ChunkTest, IndexTellsWhatIsInIt) {
   EXPECT_EQ((*index)[0].events, 2u);
   EXPECT_EQ((*index)[0].pos_min, 3u);
   EXPECT_EQ((*index)[0].pos_max, 5u);
+  EXPECT_EQ((*index)[0].from_mono_ns, 10);
+  EXPECT_EQ((*index)[0].to_mono_ns, 12);
+  EXPECT_EQ((*index)[0].number_min, 1u);
+  EXPECT_EQ((*index)[0].number_max, 2u);
   EXPECT_EQ((*index)[1].queue, QueueId{2});
+}
+
+TEST(ChunkTest, AnIndexHasNoPlaceForPositionsThatSqlCannotHold) {
+  for (const Event& event : {Event{10, uint64_t{1} << 63, QueueId{1}, 1, 0, 1},
+                             Event{10, 5, QueueId{1}, 1, 0, uint64_t{1} << 63}}) {
+    const absl::StatusOr<EventChunk> chunk = EncodeChunk({event}, 1);
+    ASSERT_TRUE(chunk.ok());
+    EXPECT_EQ(IndexChunk(*chunk).status().code(), absl::StatusCode::kInvalidArgument);
+  }
 }
 
 TEST(ChunkTest, RefusesEventsThatCannotBe) {
