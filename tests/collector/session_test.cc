@@ -173,7 +173,7 @@ TEST_F(SessionTest, StopsReadingWhileTooMuchWaitsAndReadsOn) {
   uint64_t noise = 1;
   for (Event& event : events) {
     noise = noise * 6364136223846793005u + 1442695040888963407u;
-    event = {static_cast<int64_t>(noise >> 2), noise, QueueId{1}, 1, 0, noise};
+    event = {static_cast<int64_t>(noise >> 2), noise >> 1, QueueId{1}, 1, 0, noise >> 1};
   }
   const EventChunk chunk = EncodeChunk(events, 1).value();  // 1.5 MB: noise cannot be packed
   int reads = stream_.reads();
