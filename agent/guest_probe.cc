@@ -54,6 +54,11 @@ bool SplitIrqName(const std::string& name, std::string* device, std::string* vq)
   return *vq != "config" && *vq != "virtqueues";
 }
 
+// A record has the low bits of its number, which lies less than 2^32 before its count now.
+uint64_t FullNumber(uint64_t count_now, uint32_t number) {
+  return count_now - static_cast<uint32_t>(static_cast<uint32_t>(count_now) - number);
+}
+
 // virtio_net's "input.3" is the guest's rx3; other drivers' names stay.
 std::string QueueName(const std::string& vq, bool net) {
   if (net && absl::StartsWith(vq, "input.")) return "rx" + vq.substr(6);
@@ -345,7 +350,9 @@ void GuestProbe::Drain(std::vector<Mark>* marks, std::vector<Event>* events) {
                             .queue = queue_of_slot_[e.slot],
                             .kind = e.kind,
                             .cpu = e.cpu,
-                            .number = e.number});
+                            .number = FullNumber(slots_[e.slot].irqs, e.number),
+                            .value = e.value,
+                            .rate = e.rate});
   };
   if (marks_ == nullptr) marks_ = Ring::Open(bpf_->MapFd("marks"));
   if (events_ == nullptr) events_ = Ring::Open(bpf_->MapFd("events"));

@@ -107,15 +107,37 @@ struct rs_mark {
 };
 RS_ASSERT(sizeof(struct rs_mark) == 96, "mark record");
 
-/* A detail record: 32 bytes, per-CPU order, merged and packed by the agent. */
-enum rs_event_kind { RS_EVENT_GUEST_IRQ = 1 };
+/* A detail record: one hit of one count of one queue. Kinds as in correlate/event_kinds.h. */
+enum rs_event_kind {
+  RS_EVENT_GUEST_IRQ = 1,
+  RS_EVENT_GUEST_HANDLED,
+  RS_EVENT_GUEST_NONE,
+  RS_EVENT_NAPI_SOFTIRQ,
+  RS_EVENT_NAPI_BUSY,
+  RS_EVENT_NAPI_THREAD,
+  RS_EVENT_NAPI_NETPOLL,
+  RS_EVENT_TUN_ENQUEUED,
+  RS_EVENT_TUN_DROPPED,
+  RS_EVENT_VHOST_SIGNALLED,
+  RS_EVENT_VHOST_SUPPRESSED,
+  RS_EVENT_VHOST_UNWIRED,
+  RS_EVENT_EVENTFD_WRITTEN,
+  RS_EVENT_IRQFD_WOKEN,
+  RS_EVENT_KVM_INJECTED,
+  RS_EVENT_KVM_MERGED,
+  RS_EVENT_KVM_REJECTED,
+  RS_EVENT_KVM_SLOWPATH,
+  RS_EVENT_KINDS /* one more than the highest */
+};
 struct rs_event {
   rs_u64 mono_ns;
-  rs_u64 pos; /* guest.irq: used->idx at the interrupt, extended */
-  rs_u32 slot;
+  rs_u64 pos;  /* the queue's used index known there, extended; 0 where there is none */
+  rs_u16 slot; /* in the slots that the kind counts in */
+  rs_u16 rate; /* 1: every one is recorded; N: 1 of N; 0: chosen by value */
   rs_u16 kind;
   rs_u16 cpu;
-  rs_u64 number; /* guest.irq: interrupts of this queue before this one */
+  rs_u32 number; /* low bits of what the kind's count was before it */
+  rs_u32 value;  /* nanoseconds, packets, bytes, entries or a pid, by kind */
 };
 RS_ASSERT(sizeof(struct rs_event) == 32, "detail record");
 

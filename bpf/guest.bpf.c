@@ -146,6 +146,8 @@ static __always_inline void record_event(struct rs_guest_slot *s, u32 slot, u64 
   event->mono_ns = bpf_ktime_get_ns();
   event->pos = pos;
   event->slot = slot;
+  event->rate = 1;
+  event->value = 0;
   event->kind = RS_EVENT_GUEST_IRQ;
   event->cpu = bpf_get_smp_processor_id();
   event->number = s->irqs;

@@ -9,6 +9,7 @@
 #include <map>
 #include <memory>
 #include <numeric>
+#include <tuple>
 #include <utility>
 
 #include "proto/chunk_format.h"
@@ -94,12 +95,14 @@ void PutColumn(const std::vector<uint64_t>& values, std::string& scratch, std::s
   }
 }
 
-// What the events of one queue and kind are predicted from.
+// What the events of one queue, kind and rate are predicted from.
+using SourceKey = std::tuple<uint32_t, uint16_t, uint32_t>;
 struct Source {
-  std::pair<uint32_t, uint16_t> key;
+  SourceKey key;
   size_t index = 0;
   uint64_t pos = 0;
   uint64_t number = 0;
+  uint64_t value = 0;
   int last_cpu = 0;  // + 1: the CPU for which local_index holds
   size_t local_index = 0;
 };
@@ -191,26 +194,32 @@ class Packer {
     columns_[kIndexColumn].push_back(index);
     columns_[kTimeColumn].push_back(static_cast<uint64_t>(event.mono_ns - last_ns));
     columns_[kPositionColumn].push_back(ZigZag(event.pos - source.pos));
-    columns_[kNumberColumn].push_back(ZigZag(event.number - source.number - 1));
+    columns_[kNumberColumn].push_back(
+        ZigZag(event.number - source.number - NumberStep(event.rate)));
+    columns_[kValueColumn].push_back(ZigZag(event.value - source.value));
     source.pos = event.pos;
     source.number = event.number;
+    source.value = event.value;
     return event.mono_ns;
   }
 
   // The event's place among what this CPU has shown so far: nearly always one of a few.
   size_t LocalIndex(const Event& event) {
-    const auto key = std::pair(static_cast<uint32_t>(event.queue), event.kind);
+    const SourceKey key{static_cast<uint32_t>(event.queue), event.kind, event.rate};
     for (size_t i = 0; i < std::min<size_t>(local_.size(), 16); ++i) {
       if (local_[i]->key == key) return i;
     }
     const auto [at, added] = sources_.try_emplace(key);
     Source& source = at->second;
     if (added) {
-      source = Source{key, sources_.size() - 1, event.pos, event.number - 1};
-      PutVarint(key.first, dictionary_);
-      PutVarint(key.second, dictionary_);
+      source = Source{key, sources_.size() - 1, event.pos, event.number - NumberStep(event.rate),
+                      event.value};
+      PutVarint(std::get<0>(key), dictionary_);
+      PutVarint(event.kind, dictionary_);
+      PutVarint(event.rate, dictionary_);
       PutVarint(event.pos, dictionary_);
       PutVarint(event.number, dictionary_);
+      PutVarint(event.value, dictionary_);
     }
     if (source.last_cpu != event.cpu + 1) {
       source.last_cpu = event.cpu + 1;
@@ -227,7 +236,7 @@ class Packer {
   bool times_go_back_ = false;
   std::string cpus_;
   std::string dictionary_;
-  std::map<std::pair<uint32_t, uint16_t>, Source> sources_;
+  std::map<SourceKey, Source> sources_;
   std::vector<Source*> local_;  // those of the present CPU, in order of appearance
   std::array<std::vector<uint64_t>, kColumns> columns_;
 };

@@ -15,25 +15,26 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "correlate/event_kinds.h"
 #include "correlate/records.h"
 
 namespace ringside {
 
-enum class EventKind : uint16_t { kGuestIrq = 1 };
-inline constexpr int kEventKindMax = 1;
-
 // One detail event (see rs_event in bpf/events.h).
 struct Event {
   int64_t mono_ns = 0;
-  uint64_t pos = 0;
+  uint64_t pos = 0;  // the queue's extended used index known there; 0 where there is none
   QueueId queue{};
   uint16_t kind = 0;  // EventKind
   uint16_t cpu = 0;
+  // How many of its kind the queue had counted before it (tun: the queue on this CPU).
   uint64_t number = 0;
+  uint32_t value = 0;  // see EventValue; times above 4.2 s say 4,294,967,295 ns
+  uint32_t rate = 1;   // 1: every one is recorded; N: 1 of N, by number; 0: chosen by value
   friend bool operator==(const Event&, const Event&) = default;
 };
 
-// Bounds of one chunk: what a reader may have to hold at once is 32 bytes x events.
+// Bounds of one chunk: what a reader may have to hold at once is 40 bytes x events.
 inline constexpr size_t kChunkEventsMax = size_t{1} << 16;
 inline constexpr size_t kChunkBytesMax = size_t{3} << 20;  // below the wire's message limit
 inline constexpr size_t kChunkCpusMax = 4096;

@@ -35,8 +35,10 @@ struct CpuStream {
 struct Source {
   QueueId queue{};
   uint16_t kind = 0;
+  uint32_t rate = 1;
   uint64_t pos = 0;
   uint64_t number = 0;
+  uint64_t value = 0;
 };
 
 // Takes the bytes apart. After the first fault every read gives 0 and changes nothing.
@@ -63,10 +65,11 @@ class Unpacker {
     if (data_.size() > kChunkBytesMax) return absl::InvalidArgumentError("event chunk: too large");
     if (data_.size() < kHeaderBytes) return absl::DataLossError("event chunk: cut short");
     const auto byte = [this](size_t i) { return static_cast<uint8_t>(data_[i]); };
-    if (byte(0) != kVersion) {
-      return absl::InvalidArgumentError(
-          fmt::format("event chunk: format {}, this reads {}", byte(0), kVersion));
+    if (byte(0) != kVersion && byte(0) != kVersionNoValues) {
+      return absl::InvalidArgumentError(fmt::format("event chunk: format {}, this reads {} and {}",
+                                                    byte(0), kVersionNoValues, kVersion));
     }
+    values_ = byte(0) != kVersionNoValues;
     const uint32_t crc = byte(1) | byte(2) << 8 | byte(3) << 16 | uint32_t{byte(4)} << 24;
     data_.remove_prefix(kHeaderBytes);
     if (Crc32c(data_) != crc) return absl::DataLossError("event chunk: its checksum is wrong");
@@ -108,15 +111,17 @@ class Unpacker {
       source.queue = QueueId{static_cast<uint32_t>(Varint(UINT32_MAX, "queue"))};
       source.kind = static_cast<uint16_t>(Varint(kEventKindMax, "event kind"));
       if (source.kind == 0) Fail("event kind 0");
+      if (values_) source.rate = static_cast<uint32_t>(Varint(UINT32_MAX, "rate"));
       source.pos = Varint(UINT64_MAX, "position");
-      source.number = Varint(UINT64_MAX, "number") - 1;
+      source.number = Varint(UINT64_MAX, "number") - NumberStep(source.rate);
+      if (values_) source.value = Varint(UINT32_MAX, "value");
       sources_.push_back(source);
     }
   }
 
   void ReadColumns(std::vector<Event>& events) {
     std::vector<uint64_t> columns[kColumns];
-    for (std::vector<uint64_t>& column : columns) ReadColumn(column);
+    for (int i = 0; i < (values_ ? kColumns : kColumnsNoValues); ++i) ReadColumn(columns[i]);
     if (!fault_.empty()) return;
     size_t i = 0;
     for (const CpuStream& stream : cpus_) {
@@ -131,13 +136,17 @@ class Unpacker {
           return Fail("a time out of range");
         }
         source.pos += UnZigZag(columns[kPositionColumn][i]);
-        source.number += UnZigZag(columns[kNumberColumn][i]) + 1;
+        source.number += UnZigZag(columns[kNumberColumn][i]) + NumberStep(source.rate);
+        if (values_) source.value += UnZigZag(columns[kValueColumn][i]);
+        if (source.value > UINT32_MAX) return Fail("a value out of range");
         events[i] = Event{static_cast<int64_t>(time),
                           source.pos,
                           source.queue,
                           source.kind,
                           stream.cpu,
-                          source.number};
+                          source.number,
+                          static_cast<uint32_t>(source.value),
+                          source.rate};
       }
     }
   }
@@ -216,6 +225,7 @@ class Unpacker {
 
   std::string_view data_;
   std::string fault_;
+  bool values_ = false;  // every version but the first has values and rates
   bool times_go_back_ = false;
   bool ordered_ = false;
   size_t count_ = 0;

@@ -17,10 +17,10 @@
 namespace ringside {
 namespace {
 
-enum Column { kNode, kQueue, kKind, kTime, kMono, kCpu, kPosition, kNumber };
+enum Column { kNode, kQueue, kKind, kTime, kMono, kCpu, kPosition, kNumber, kValue, kRate };
 constexpr char kDeclaration[] =
     "CREATE TABLE events(node TEXT, queue TEXT, kind TEXT, t INTEGER, mono_ns INTEGER, cpu INTEGER,"
-    " position INTEGER, number INTEGER)";
+    " position INTEGER, number INTEGER, value INTEGER, rate INTEGER)";
 
 // Which constraints xBestIndex hands to xFilter, in this order.
 enum Constraint { kNodeIs, kQueueIs, kTimeFrom, kTimeTo, kMonoFrom, kMonoTo, kConstraints };
@@ -308,12 +308,16 @@ int ColumnValue(sqlite3_vtab_cursor* base, sqlite3_context* context, int column)
                               : fmt::format("#{}", static_cast<uint32_t>(event.queue)));
       break;
     }
-    case kKind: sqlite3_result_text(context, "guest.irq", -1, SQLITE_STATIC); break;
+    case kKind: ResultText(context, std::string(EventKindName(event.kind))); break;
     case kTime: sqlite3_result_int64(context, cursor.names->clock.Real(event.mono_ns)); break;
     case kMono: sqlite3_result_int64(context, event.mono_ns); break;
     case kCpu: sqlite3_result_int(context, event.cpu); break;
     case kPosition: sqlite3_result_int64(context, static_cast<int64_t>(event.pos)); break;
     case kNumber: sqlite3_result_int64(context, static_cast<int64_t>(event.number)); break;
+    case kValue: sqlite3_result_int64(context, event.value); break;
+    case kRate:  // chosen by value: no rate is known, and the column is NULL
+      if (event.rate != 0) sqlite3_result_int64(context, event.rate);
+      break;
     default: break;
   }
   return SQLITE_OK;

@@ -34,9 +34,11 @@ int BPF_PROG(bench_ring, int irq, struct irqaction* action) {
   event->mono_ns = bpf_ktime_get_ns();
   event->pos = irq;
   event->slot = 0;
+  event->rate = 0;
   event->kind = 0;
   event->cpu = 0;
   event->number = 0;
+  event->value = 0;
   bpf_ringbuf_submit(event, BPF_RB_NO_WAKEUP);
   return 0;
 }

@@ -30,11 +30,14 @@ class EventsTable : public testing::Test {
   }
 
   static std::vector<Event> Events(int64_t second) {
+    static constexpr uint16_t kKinds[] = {static_cast<uint16_t>(EventKind::kGuestIrq),
+                                          static_cast<uint16_t>(EventKind::kGuestNapiBusy)};
     std::vector<Event> events;
     for (uint64_t i = 0; i < 20; ++i) {
       const auto number = static_cast<uint64_t>(second) * 10 + i / 2;
       events.push_back({second * kSecond_ns + static_cast<int64_t>(i) * 1000, number * 3,
-                        QueueId{static_cast<uint32_t>(1 + i % 2)}, 1, 4, number});
+                        QueueId{static_cast<uint32_t>(1 + i % 2)}, kKinds[i % 2], 4, number, 77,
+                        i % 2 == 0 ? 0u : 8u});
     }
     return events;
   }
@@ -45,10 +48,13 @@ class EventsTable : public testing::Test {
 
 TEST_F(EventsTable, GivesEveryEventWithNamesAndTimes) {
   EXPECT_EQ(Rows(path_, "SELECT count(*) FROM events"), Texts{"200"});
-  EXPECT_EQ(Rows(path_,
-                 "SELECT node, queue, kind, t - 1700000000000000000, mono_ns, cpu, position, number"
-                 " FROM events WHERE mono_ns = 2000003000 AND node = 'vm2'"),
-            Texts{"vm2|eth0/rx1|guest.irq|2000003000|2000003000|4|63|21"});
+  EXPECT_EQ(
+      Rows(path_,
+           "SELECT node, queue, kind, t - 1700000000000000000, mono_ns, cpu, position, number,"
+           " value, rate FROM events WHERE mono_ns IN (2000003000, 2000004000)"
+           " AND node = 'vm2' ORDER BY mono_ns"),
+      (Texts{"vm2|eth0/rx1|guest.napi.busy|2000003000|2000003000|4|63|21|77|8",
+             "vm2|eth0/rx0|guest.irq|2000004000|2000004000|4|66|22|77|"}));
 }
 
 TEST_F(EventsTable, BoundsAndNamesSelectTheSameRowsAsAFullScan) {

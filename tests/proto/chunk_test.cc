@@ -6,6 +6,8 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <fstream>
+#include <iterator>
 
 #include "proto/crc32c.h"
 #include "tests/proto/random.h"
@@ -84,9 +86,11 @@ TEST(ChunkTest, RoundTripOfAnything) {
       event.mono_ns = static_cast<int64_t>(random.Number(INT64_MAX));
       event.pos = random.Number(UINT64_MAX);
       event.queue = QueueId{static_cast<uint32_t>(random.Number(UINT32_MAX))};
-      event.kind = 1;
+      event.kind = static_cast<uint16_t>(1 + random.Number(kEventKindMax - 1));
       event.cpu = static_cast<uint16_t>(random.Number(kChunkCpusMax - 1));
       event.number = random.Number(UINT64_MAX);
+      event.value = static_cast<uint32_t>(random.Number(UINT32_MAX));
+      event.rate = static_cast<uint32_t>(random.Number(UINT32_MAX));
     }
     const absl::StatusOr<EventChunk> chunk = EncodeChunk(events, 7);
     ASSERT_TRUE(chunk.ok()) << chunk.status();
@@ -102,6 +106,43 @@ TEST(ChunkTest, KeepsTheOrderOfACpuWhoseClockStandsStill) {
   for (uint64_t i = 0; i < 5; ++i) events.push_back({1000, i, QueueId{1}, 1, 0, 10 - i});
   const absl::StatusOr<EventChunk> chunk = EncodeChunk(events, 1);
   ASSERT_TRUE(chunk.ok());
+  EXPECT_EQ(*DecodeChunk(*chunk), events);
+}
+
+// What an agent wrote before values and rates were there.
+TEST(ChunkTest, ReadsVersion1) {
+  std::ifstream file(RINGSIDE_TESTS "/data/chunk-v1.bin", std::ios::binary);
+  const std::string data((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
+  ASSERT_EQ(data.substr(0, 1), "\1");
+  std::vector<Event> events;
+  for (uint64_t i = 0; i < 400; ++i) {
+    const uint64_t queue = i * 7919 % 3;
+    events.push_back({static_cast<int64_t>(3'600'000'000'000 + 1700 * i + i * 6101 % 1500),
+                      1000 * queue + 4 * i + i * 31 % 4, QueueId{static_cast<uint32_t>(7 + queue)},
+                      1, static_cast<uint16_t>(queue % 2), 500 * queue + i});
+  }
+  const absl::StatusOr<std::vector<Event>> decoded = DecodeChunk(data);
+  ASSERT_TRUE(decoded.ok()) << decoded.status();
+  EXPECT_EQ(*decoded, ByTime(events));
+  EXPECT_EQ(decoded->front().value, 0u);
+  EXPECT_EQ(decoded->front().rate, 1u);
+  std::string newer = data;
+  newer[0] = 3;
+  EXPECT_EQ(DecodeChunk(newer).status().message(), "event chunk: format 3, this reads 1 and 2");
+}
+
+// Every 16th of one kind beside all of another: what is predictable costs nothing.
+TEST(ChunkTest, SampledNumbersAndSteadyValuesCostNothing) {
+  std::vector<Event> events;
+  for (uint64_t i = 0; i < 4096; ++i) {
+    events.push_back({static_cast<int64_t>(1000 + 100 * i), i, QueueId{1}, 2, 0, i, 700});
+    if (i % 16 == 0) {
+      events.push_back({static_cast<int64_t>(1001 + 100 * i), i, QueueId{1}, 15, 0, i, 9, 16});
+    }
+  }
+  const absl::StatusOr<EventChunk> chunk = EncodeChunk(events, 1);
+  ASSERT_TRUE(chunk.ok()) << chunk.status();
+  EXPECT_LT(chunk->data.size(), 300u);
   EXPECT_EQ(*DecodeChunk(*chunk), events);
 }
 
@@ -139,8 +180,9 @@ TEST(ChunkTest, RefusesEventsThatCannotBe) {
   EXPECT_FALSE(EncodeChunk({}, 1).ok());
   EXPECT_FALSE(EncodeChunk({good}, 0).ok());
   EXPECT_FALSE(EncodeChunk(std::vector<Event>(kChunkEventsMax + 1, good), 1).ok());
-  for (Event bad : {Event{-1, 0, {}, 1, 0, 0}, Event{1, 0, {}, 0, 0, 0}, Event{1, 0, {}, 2, 0, 0},
-                    Event{1, 0, {}, 1, kChunkCpusMax, 0}}) {
+  for (Event bad :
+       {Event{-1, 0, {}, 1, 0, 0}, Event{1, 0, {}, 0, 0, 0},
+        Event{1, 0, {}, kEventKindMax + 1, 0, 0}, Event{1, 0, {}, 1, kChunkCpusMax, 0}}) {
     EXPECT_EQ(EncodeChunk({bad}, 1).status().code(), absl::StatusCode::kInvalidArgument);
   }
 }

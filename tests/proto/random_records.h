@@ -131,9 +131,11 @@ inline EventChunk RandomChunk(Random& random) {
     event = {mono_ns,
              random.UpTo(1u << 30),
              QueueId{static_cast<uint32_t>(random.UpTo(3))},
-             1,
+             static_cast<uint16_t>(1 + random.UpTo(kEventKindMax - 1)),
              static_cast<uint16_t>(random.UpTo(3)),
-             random.UpTo(1u << 30)};
+             random.UpTo(1u << 30),
+             static_cast<uint32_t>(random.Number(UINT32_MAX)),
+             static_cast<uint32_t>(random.UpTo(2))};
   }
   return EncodeChunk(events, 1 + random.UpTo(1000)).value();
 }
