@@ -94,7 +94,8 @@ void ClockMap::Open(int64_t from_ns, ClockBreak why) {
   if (pieces_.size() >= kPiecesMax) {
     pieces_.erase(pieces_.begin(), pieces_.begin() + kPiecesMax / 4);
   }
-  pieces_.push_back(why == ClockBreak::kNone ? Continued(from_ns) : Blank(from_ns, why));
+  const bool goes_on = why == ClockBreak::kNone && !pieces_.empty();
+  pieces_.push_back(goes_on ? Continued(from_ns) : Blank(from_ns, why));
   if (why != ClockBreak::kNone) {
     blocks_.clear();
     block_ns_ = kFirstBlockNs;
@@ -105,8 +106,12 @@ void ClockMap::Open(int64_t from_ns, ClockBreak why) {
 }
 
 void ClockMap::Cut(int64_t from_ns, int64_t to_ns) {
-  if (pieces_.empty() || to_ns <= pieces_.back().from_ns) return;
-  pieces_.back().to_ns = from_ns;
+  from_ns = std::clamp(from_ns, -kClockMax, kClockMax);
+  to_ns = std::clamp(to_ns, from_ns, kClockMax);
+  if (!pieces_.empty()) {
+    if (to_ns <= pieces_.back().from_ns) return;
+    pieces_.back().to_ns = from_ns;
+  }
   Open(to_ns, ClockBreak::kCut);
 }
 
@@ -134,13 +139,13 @@ void ClockMap::Remember(const ClockStatement& statement, int64_t ahead) {
 void ClockMap::Add(const ClockStatement& statement) {
   if (!Believable(statement)) return;
   const int64_t x = statement.local_ns;
-  if (pieces_.empty()) Open(x, ClockBreak::kCut);
+  if (pieces_.empty()) Open(x, ClockBreak::kNone);
   const bool wanders = options_.wander_ppb_per_s != 0;
   if (wanders && x >= pieces_.back().from_ns + options_.piece_ns) Open(x, ClockBreak::kNone);
   Piece& piece = pieces_.back();
   if (x < piece.from_ns) {
-    if (pieces_.size() > 1 || piece.before != ClockBreak::kCut) return;
-    piece.from_ns = x;  // the first piece has nothing before it
+    if (pieces_.size() > 1 || piece.before != ClockBreak::kNone) return;
+    piece.from_ns = x;  // nothing is before it
   }
   ++statements_;
   const int64_t ahead = Ahead(statement);

@@ -119,7 +119,7 @@ class ClockMap {
   void Shorten(int64_t to_ns, size_t blocks);
   ClockRange AheadAt(const Piece& piece, int64_t local_ns) const;
 
-  const ClockOptions options_;
+  ClockOptions options_;
   std::vector<Piece> pieces_;  // by from_ns; the last is open
   std::vector<Block> blocks_;  // by time
   int64_t block_ns_ = 0;

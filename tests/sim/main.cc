@@ -10,6 +10,7 @@
 #include "fmt/format.h"
 #include "nlohmann/json.hpp"
 #include "tests/sim/claims_score.h"
+#include "tests/sim/clock_score.h"
 #include "tests/sim/judge.h"
 #include "tests/sim/scenario.h"
 #include "tests/sim/score.h"
@@ -115,7 +116,7 @@ int Main(int argc, char** argv) {
   app.require_subcommand(1);
   std::string scenario = "random", output, truth, mutation = "none", seeds = "1..100";
   uint64_t seed = 1;
-  bool json = false, mutations = false, claims = false;
+  bool json = false, mutations = false, claims = false, clocks = false;
   ScoreOptions options;
   CLI::App* run = app.add_subcommand("run", "One run as an incident file");
   run->add_option("--scenario", scenario,
@@ -133,6 +134,7 @@ int Main(int argc, char** argv) {
   score->add_option("--mutate", mutation);
   score->add_flag("--json", json);
   score->add_flag("--claims", claims, "what verify makes of wrong numbers, instead of the causes");
+  score->add_flag("--clocks", clocks, "bounds between two nodes' clocks, instead of the causes");
   score->add_flag("--verbose", options.verbose, "every failing run");
   try {
     app.parse(argc, argv);
@@ -149,6 +151,11 @@ int Main(int argc, char** argv) {
   if (!ParseSeeds(seeds, &options) || !MakeRun(scenario, 1, Mutation::kNone)) {
     fmt::print(stderr, "ringside-sim: bad --seeds or --scenario\n");
     return kUsage;
+  }
+  if (clocks) {
+    const ClockScore judged = MakeClockScore(options.from, options.to, options.jobs);
+    fmt::print("{}", json ? ClockScoreJson(judged) : ClockScoreText(judged, options.verbose));
+    return judged.passed ? 0 : 1;
   }
   if (claims) {
     const ClaimScore judged = MakeClaimScore(options.from, options.to);
