@@ -43,6 +43,12 @@ absl::StatusOr<ProbeOptions> ProbeOptionsFrom(const AgentOptions& options) {
   return result;
 }
 
+std::vector<HookCost> ReadCosts(const std::vector<std::unique_ptr<Probe>>& probes) {
+  std::vector<HookCost> costs;
+  for (const auto& probe : probes) probe->ReadCosts(&costs);
+  return costs;
+}
+
 // PERMISSION_DENIED if this process may not load programs at all: then nothing is known of hooks.
 absl::Status DeniedBy(const std::vector<HookInfo>& hooks) {
   for (const HookInfo& hook : hooks) {
@@ -65,6 +71,7 @@ absl::StatusOr<std::unique_ptr<Agent>> Agent::Start(const AgentOptions& options,
   agent->hello_.clock = ReadClocks();
   agent->started_mono_ns_ = agent->hello_.clock.mono_ns;
   if (absl::Status status = agent->Put(agent->hello_); !status.ok()) return status;
+  agent->wish_ = options.detail;
   for (const auto& probe : agent->probes_) probe->SetDetail(options.detail);
   if (absl::Status status = agent->TakeSnapshot(true); !status.ok()) return status;
   agent->next_snapshot_mono_ns_ = MonotonicNs() + options.snapshot_interval_ns;
@@ -228,6 +235,8 @@ absl::Status Agent::TakeSnapshot(bool full) {
   KeepChanged(readings, &snapshot);
   totals_.queues = registry_.size();
   totals_.interrupts = 0;
+  totals_.dropped = 0;
+  for (const HookSample& hook : readings.hooks) totals_.dropped += hook.dropped;
   for (const Sample& sample : readings.samples) {
     if (sample.count == Count::kGuestIrq) totals_.interrupts += sample.lo;
   }
@@ -271,17 +280,20 @@ absl::Status Agent::DrainRings() {
 absl::Status Agent::Step() {
   const int64_t now = MonotonicNs();
   if (auto wish = sink_->TakeDetailRequest()) {
-    for (const auto& probe : probes_) probe->SetDetail(*wish);
+    wish_ = *std::move(wish);
+    for (const auto& probe : probes_) probe->SetDetail(wish_);
   }
   if (absl::Status status = DrainRings(); !status.ok()) return status;
   for (LogLine& line : log_.Read()) {
     for (const auto& probe : probes_) probe->OnLogLine(line);
     if (absl::Status status = Put(std::move(line)); !status.ok()) return status;
   }
+  if (absl::Status status = Govern(now); !status.ok()) return status;
   if (now >= next_snapshot_mono_ns_) {
     const bool full = now >= next_full_mono_ns_;
     if (full) next_full_mono_ns_ = now + kFullEveryNs;
-    next_snapshot_mono_ns_ = now + options_.snapshot_interval_ns;
+    next_snapshot_mono_ns_ =
+        now + (options_.snapshot_interval_ns << governor_.plan().interval_shift);
     if (absl::Status status = TakeSnapshot(full); !status.ok()) return status;
     for (Fact& fact : facts_.Changed(now, registry_)) {
       if (absl::Status status = Put(std::move(fact)); !status.ok()) return status;
@@ -297,6 +309,7 @@ absl::Status Agent::Stop(const std::string& reason) {
   absl::Status status = DrainRings();
   if (status.ok()) status = TakeSnapshot(true);
   if (status.ok()) status = DrainRings();  // marks up to the last snapshot
+  if (status.ok()) status = SayGivenUp(MonotonicNs(), CostPlan(), totals_.cost_percent);
   if (status.ok()) status = Put(Bye{.clock = ReadClocks(), .reason = reason});
   probes_.clear();
   constexpr int kFlushMs = 5000;
@@ -319,7 +332,7 @@ std::string WhyDegraded(const std::vector<HookInfo>& hooks, Rung limit) {
   return absl::StrCat("interrupts are known from /proc/interrupts only: ", reason);
 }
 
-absl::StatusOr<HookReport> ProbeHooks(const AgentOptions& options, int64_t watch_ns) {
+absl::StatusOr<HookReport> ProbeHooks(const AgentOptions& options, int64_t watch_ns, bool measure) {
   HookTable hooks;
   QueueRegistry registry;
   const uint32_t roles = options.roles == 0 ? kRoleGuest | kRoleHost : options.roles;
@@ -337,8 +350,19 @@ absl::StatusOr<HookReport> ProbeHooks(const AgentOptions& options, int64_t watch
   if (absl::Status status = DeniedBy(hooks.hooks()); !status.ok()) return status;
   constexpr int64_t kSecondNs = 1000 * kMsNs;
   const timespec pause{.tv_sec = watch_ns / kSecondNs, .tv_nsec = watch_ns % kSecondNs};
+  std::unique_ptr<BpfStats> stats;
+  if (measure) stats = std::make_unique<BpfStats>();
+  const std::vector<HookCost> before = ReadCosts(probes);
+  const int64_t from_ns = MonotonicNs();
   nanosleep(&pause, nullptr);
-  HookReport report{.hooks = hooks.hooks(), .samples = {}};
+  HookReport report{.hooks = hooks.hooks(), .costs = ReadCosts(probes)};
+  report.watched_ns = MonotonicNs() - from_ns;
+  report.measured = stats != nullptr && stats->ok();
+  for (size_t i = 0; i < before.size(); ++i) {
+    report.costs[i].hits -= before[i].hits;
+    report.costs[i].runs -= before[i].runs;
+    report.costs[i].run_ns -= before[i].run_ns;
+  }
   for (const auto& probe : probes) probe->ReadHooks(&report.samples);
   ProveHooks(report.samples, &report.hooks);
   return report;

@@ -17,7 +17,9 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "agent/cost_meter.h"
 #include "agent/facts.h"
+#include "agent/governor.h"
 #include "agent/kernel_log.h"
 #include "agent/probe.h"
 #include "agent/sink.h"
@@ -30,6 +32,9 @@ struct AgentOptions {
   std::vector<std::string> detail;  // queues whose events are wanted from the start
   int64_t snapshot_interval_ns = 100'000'000;
   Rung limit = Rung::kTpBtf;  // no better rung is tried (see RungAllowed)
+  // What the agent may cost this node, kernel side included, in percent of all its CPUs; 0: no
+  // ceiling.
+  double ceiling_percent = kCeilingPercent;
   std::string btf;            // file or folder (see FindKernelTypes); empty: found by itself
 };
 
@@ -39,8 +44,13 @@ struct AgentOptions {
 struct HookReport {
   std::vector<HookInfo> hooks;
   std::vector<HookSample> samples;
+  int64_t watched_ns = 0;
+  bool measured = false;        // the kernel told what each hook costs
+  std::vector<HookCost> costs;  // over `watched_ns`, of hooks that are attached
 };
-absl::StatusOr<HookReport> ProbeHooks(const AgentOptions& options, int64_t watch_ns);
+// `measure`: have the kernel measure run times meanwhile, which makes every BPF program of the
+// machine a little slower.
+absl::StatusOr<HookReport> ProbeHooks(const AgentOptions& options, int64_t watch_ns, bool measure);
 
 // Why interrupts are counted by a lower rung than was allowed, for a warning; else empty.
 std::string WhyDegraded(const std::vector<HookInfo>& hooks, Rung limit);
@@ -51,7 +61,8 @@ struct AgentTotals {
   uint64_t interrupts = 0;  // of all queues since the start
   uint64_t snapshots = 0;
   uint64_t events = 0;
-  uint64_t dropped = 0;  // marks and events that found a ring full
+  uint64_t dropped = 0;     // marks and events that found a ring full
+  double cost_percent = 0;  // of the node, over the last second
 };
 
 class Agent {
@@ -63,7 +74,10 @@ class Agent {
   const AgentTotals& totals() const { return totals_; }
 
  private:
-  Agent(const AgentOptions& options, Sink* sink) : options_(options), sink_(sink) {}
+  Agent(const AgentOptions& options, Sink* sink)
+      : options_(options),
+        sink_(sink),
+        governor_(options.ceiling_percent, options.snapshot_interval_ns) {}
   absl::Status StartProbes();
   absl::Status Put(Record record);
   absl::Status TakeSnapshot(bool full);
@@ -82,6 +96,10 @@ class Agent {
   Readings ReadAll();
   absl::Status DrainRings();
   absl::Status PutEvents(std::vector<Event> events);
+  // Looks at the cost once a second and gives something up, or takes it back (agent_cost.cc).
+  absl::Status Govern(int64_t now_mono_ns);
+  absl::Status ApplyPlan(int64_t now_mono_ns, double percent);
+  absl::Status SayGivenUp(int64_t now_mono_ns, const CostPlan& plan, double percent);
   void KeepChanged(const Readings& readings, Snapshot* snapshot);
   // Says the Hello again if hooks have proven or failed to prove themselves since.
   absl::Status SayHookStates(const std::vector<HookSample>& samples);
@@ -97,6 +115,11 @@ class Agent {
   int64_t started_mono_ns_ = 0;
   std::map<std::string, uint64_t> modules_;  // as of the last look
   AgentTotals totals_;
+  CostMeter meter_;
+  Governor governor_;
+  int64_t next_look_mono_ns_ = 0;
+  std::map<std::string, int64_t> given_up_;  // what the governor does without, since when
+  std::vector<std::string> wish_;            // for details, as last asked for
   uint64_t next_number_ = 1;
   uint64_t next_event_ = 1;
   uint64_t sequence_ = 0;

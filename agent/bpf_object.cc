@@ -219,13 +219,20 @@ size_t BpfObject::SpecOf(rs_hook hook) const {
   std::optional<size_t> first;
   for (size_t i = 0; i < programs_.size(); ++i) {
     if (programs_[i].spec.hook != hook) continue;
-    if (hooks_[i].state == HookState::kAttached) return i;
+    if (counts(i)) return i;
     if (!first) first = i;
   }
   return first.value_or(programs_.size());
 }
 
 bool BpfObject::attached(rs_hook hook) const {
+  for (size_t i = 0; i < programs_.size(); ++i) {
+    if (programs_[i].spec.hook == hook && hooks_[i].state == HookState::kPaused) return true;
+  }
+  return counting(hook);
+}
+
+bool BpfObject::counting(rs_hook hook) const {
   return std::any_of(programs_.begin(), programs_.end(), [hook](const Program& program) {
     return program.spec.hook == hook && program.link != nullptr;
   });
@@ -302,7 +309,8 @@ HookSample BpfObject::ReadHook(size_t spec, const KernelCalls& calls) const {
   HookSample sample{.hook = HookId{static_cast<uint32_t>(spec)}};
   const Program& program = programs_[spec];
   if (program.spec.hook == RS_HOOKS) sample.misses = 0;  // run on demand, not hit
-  if (program.link == nullptr || program.spec.hook >= RS_HOOKS || cells_ == nullptr) return sample;
+  const bool there = program.link != nullptr || program.was_paused;
+  if (!there || program.spec.hook >= RS_HOOKS || cells_ == nullptr) return sample;
   for (uint32_t cpu = 0; cpu < cpus_; ++cpu) {
     const volatile rs_hook_cell& cell = cells_[cpu * RS_HOOKS + program.spec.hook];
     sample.hits += cell.hits;
@@ -315,7 +323,9 @@ HookSample BpfObject::ReadHook(size_t spec, const KernelCalls& calls) const {
   size_t counted = 0;
   size_t functions = 0;
   for (const Program& other : programs_) {
-    if (other.spec.hook != program.spec.hook || other.link == nullptr) continue;
+    if (other.spec.hook != program.spec.hook) continue;
+    if (other.was_paused) return sample;  // what it would have seen meanwhile is unknown
+    if (other.link == nullptr) continue;
     ++functions;
     if (const auto found = calls.find(other.spec.program); found != calls.end()) {
       called += found->second;

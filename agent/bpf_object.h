@@ -13,6 +13,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -38,6 +39,22 @@ struct ProgramSpec {
   const char* group;                 // all of a group or none
   const char* instead_of = nullptr;  // group on whose refusal this one is tried; else unneeded
 };
+
+// What one hook has cost since it was attached.
+struct HookCost {
+  HookId hook{};
+  std::string group;  // of hooks that can only be paused together
+  Rung rung = Rung::kNone;
+  std::string target;
+  uint64_t hits = 0;
+  // As far as the kernel measured (BPF_ENABLE_STATS): runs, and the time they took.
+  uint64_t runs = 0;
+  uint64_t run_ns = 0;
+};
+
+// Hooks whose counts mean something only together: without the signal, every batch would look
+// suppressed. A stand-in is in the group of what it stands in for. Empty: costs nothing by itself.
+std::string CostGroupOf(const ProgramSpec& spec);
 
 class BpfObject {
  public:
@@ -73,9 +90,20 @@ class BpfObject {
   // True if more is attached than before: see hooks().
   bool LoadMore();
 
+  // Detaches the hooks of these cost groups (CostGroupOf) and attaches those of all others again.
+  // What was detached once has counts without an upper end from then on. True if hooks() changed.
+  bool SetPaused(const std::set<std::string>& groups);
+  // Appends what each hook that counts has cost so far; of one with several programs, their sum.
+  void ReadCosts(std::vector<HookCost>* costs) const;
+
   // One per spec, in the same order; ids are places in `specs`.
   const std::vector<HookInfo>& hooks() const { return hooks_; }
-  bool attached(rs_hook hook) const;
+  bool attached(rs_hook hook) const;  // or paused
+  bool counting(rs_hook hook) const;  // and not paused
+  // Whether the spec's program counts, or did until it was paused.
+  bool counts(size_t spec) const {
+    return hooks_[spec].state == HookState::kAttached || hooks_[spec].state == HookState::kPaused;
+  }
   // Place in `specs` of the program that counts in this hook; of the first that would have, if none
   // is attached. The hook must be in `specs`.
   size_t SpecOf(rs_hook hook) const;
@@ -104,6 +132,7 @@ class BpfObject {
     ProgramSpec spec;
     bpf_program* program = nullptr;  // null if refused
     bpf_link* link = nullptr;
+    bool was_paused = false;
   };
   static constexpr char kConfigMap[] = ".bss";  // where clang puts what begins as zeros
   BpfObject() = default;

@@ -317,10 +317,30 @@ void GuestProbe::ReadHooks(std::vector<HookSample>* hooks) const {
   if (bpf_ == nullptr) return;
   for (size_t i = 0; i < bpf_->hooks().size(); ++i) {
     // No word on a hook that is not there: its first one says since when it is.
-    if (bpf_->hooks()[i].state != HookState::kAttached) continue;
+    if (!bpf_->counts(i)) continue;
     HookSample sample = bpf_->ReadHook(i);
     sample.hook = base_ + i;
     hooks->push_back(sample);
+  }
+}
+
+bool GuestProbe::SetPaused(const std::set<std::string>& groups) {
+  if (bpf_ == nullptr || !bpf_->SetPaused(groups)) return false;
+  // Calls go by unseen: where each interrupt stands under the kernel's rule must be read anew.
+  // While the handlers' hooks are off nobody else writes this.
+  const bool unseen = slots_ != nullptr && !bpf_->counting(RS_HOOK_IRQ_ENTRY);
+  for (uint32_t slot = 0; unseen && slot < slots_seen_; ++slot) {
+    slots_[slot].spurious.state &= ~static_cast<uint32_t>(RS_SPURIOUS_KNOWN);
+  }
+  hooks_->Update(base_, bpf_->hooks());
+  return true;
+}
+
+void GuestProbe::ReadCosts(std::vector<HookCost>* costs) const {
+  const size_t first = costs->size();
+  if (bpf_ != nullptr) bpf_->ReadCosts(costs);
+  for (size_t i = first; i < costs->size(); ++i) {
+    (*costs)[i].hook = base_ + static_cast<size_t>((*costs)[i].hook);
   }
 }
 

@@ -372,9 +372,23 @@ void HostProbe::ReadHooks(std::vector<HookSample>* hooks) const {
   if (functions_) AddLossesOfOthers(&samples);
   for (HookSample& sample : samples) {
     // No word on a hook that is not there: its first one says since when it is.
-    if (bpf_->hooks()[static_cast<size_t>(sample.hook)].state != HookState::kAttached) continue;
+    if (!bpf_->counts(static_cast<size_t>(sample.hook))) continue;
     sample.hook = base_ + static_cast<size_t>(sample.hook);
     hooks->push_back(sample);
+  }
+}
+
+bool HostProbe::SetPaused(const std::set<std::string>& groups) {
+  if (!bpf_->SetPaused(groups)) return false;
+  hooks_->Update(base_, bpf_->hooks());
+  return true;
+}
+
+void HostProbe::ReadCosts(std::vector<HookCost>* costs) const {
+  const size_t first = costs->size();
+  bpf_->ReadCosts(costs);
+  for (size_t i = first; i < costs->size(); ++i) {
+    (*costs)[i].hook = base_ + static_cast<size_t>((*costs)[i].hook);
   }
 }
 

@@ -32,6 +32,8 @@ class HostProbe : public Probe {
   void ReadCounters(std::vector<Reading>* readings) const override;
   void Between(std::vector<Sample>* samples, std::vector<GaugeSample>* gauges) override;
   void ReadHooks(std::vector<HookSample>* hooks) const override;
+  bool SetPaused(const std::set<std::string>& groups) override;
+  void ReadCosts(std::vector<HookCost>* costs) const override;
   void ReadParts(std::vector<Part>* parts) const override;
   void Drain(std::vector<Mark>* marks, std::vector<Event>* events) override;
   void SetDetail(const std::vector<std::string>&) override {}  // no host details yet

@@ -108,6 +108,10 @@ int main(int argc, char** argv) {
   app.add_option("--detail", options.detail, "Queues whose single interrupts are recorded, or all");
   app.add_option("--interval-ms", interval_ms, "Milliseconds between snapshots")
       ->check(CLI::Range(10, 60000));
+  app.add_option("--ceiling", options.ceiling_percent,
+                 "Percent of this machine's CPU time that it may take, kernel side included; above "
+                 "it details are sampled, then hooks detached (default 3; 0: no ceiling)")
+      ->check(CLI::Range(0.0, 100.0));
   app.add_option("--rung", rung, "Use no better hooks than: fentry, kprobe, tracepoint or procfs")
       ->check(CLI::IsMember({"fentry", "kprobe", "tracepoint", "procfs"}));
   app.add_option("--btf", options.btf,

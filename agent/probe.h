@@ -14,6 +14,7 @@
 
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -43,6 +44,8 @@ struct Reading {
   uint64_t value = 0;
 };
 
+struct HookCost;  // agent/bpf_object.h
+
 class Probe {
  public:
   virtual ~Probe() = default;
@@ -63,6 +66,10 @@ class Probe {
   virtual void ReadParts(std::vector<Part>*) const {}
   // A kernel log line that came since the last call.
   virtual void OnLogLine(const LogLine&) {}
+  // Does without the hooks of these cost groups, and with all others; true if hooks changed, whose
+  // infos in the table are then up to date.
+  virtual bool SetPaused(const std::set<std::string>&) { return false; }
+  virtual void ReadCosts(std::vector<HookCost>*) const {}
   // Queues by name ("eth0/rx1", or "all") whose details are wanted; replaces the last wish.
   virtual void SetDetail(const std::vector<std::string>& queues) = 0;
 };

@@ -20,8 +20,8 @@ static __always_inline struct rs_softirq_cell *softirq_cell(void) {
 
 SEC("tp_btf/softirq_entry")
 int BPF_PROG(guest_softirq_entry, unsigned int vector) {
-  if (vector != NET_RX_SOFTIRQ) return 0;
   hook_hit(RS_HOOK_SOFTIRQ_ENTRY);
+  if (vector != NET_RX_SOFTIRQ) return 0;
   struct rs_softirq_cell *cell = softirq_cell();
   if (cell) cell->entered_ns = bpf_ktime_get_ns();
   return 0;
@@ -29,8 +29,8 @@ int BPF_PROG(guest_softirq_entry, unsigned int vector) {
 
 SEC("tp_btf/softirq_exit")
 int BPF_PROG(guest_softirq_exit, unsigned int vector) {
-  if (vector != NET_RX_SOFTIRQ) return 0;
   hook_hit(RS_HOOK_SOFTIRQ_EXIT);
+  if (vector != NET_RX_SOFTIRQ) return 0;
   struct rs_softirq_cell *cell = softirq_cell();
   if (!cell || !cell->entered_ns) return 0; /* entered before the hooks were there */
   u64 took_ns = bpf_ktime_get_ns() - cell->entered_ns;

@@ -182,6 +182,11 @@ void AddRecord(CLI::App& app, Action& action) {
       ->type_name("N");
   command->add_option("--interval", args->interval, "time between snapshots (default: 100ms)")
       ->type_name("D");
+  command
+      ->add_option("--ceiling", options.agent.ceiling_percent,
+                   "percent of this machine's CPU time that may be spent on it (default 3; 0: any)")
+      ->type_name("PERCENT")
+      ->check(CLI::Range(0.0, 100.0));
   command->add_flag("--force", args->force, "replace the output file if it exists");
   command->add_flag("-q,--quiet", options.quiet, "no progress, only 'ready' and the end");
   command->footer(

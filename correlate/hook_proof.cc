@@ -39,7 +39,7 @@ constexpr std::string_view kSignals[] = {"eventfd_signal_mask", "eventfd_signal"
 
 bool Judged(const HookInfo& hook) {
   return hook.state != HookState::kRefused && hook.state != HookState::kUnneeded &&
-         hook.rung != Rung::kProcfs && hook.rung != Rung::kNone && hook.stage != "gauges";
+         hook.state != HookState::kPaused && hook.rung != Rung::kProcfs && hook.rung != Rung::kNone && hook.stage != "gauges";
 }
 
 class Prover {
@@ -112,7 +112,8 @@ bool ProveHooks(const std::vector<HookSample>& samples, std::vector<HookInfo>* h
 }
 
 bool InUse(HookState state) {
-  return state == HookState::kAttached || state == HookState::kProven || state == HookState::kLossy;
+  return state == HookState::kAttached || state == HookState::kProven ||
+         state == HookState::kLossy || state == HookState::kPaused;
 }
 
 const char* HookStateName(HookState state) {
@@ -123,6 +124,7 @@ const char* HookStateName(HookState state) {
     case HookState::kProven: return "proven";
     case HookState::kSilent: return "silent";
     case HookState::kLossy: return "lossy";
+    case HookState::kPaused: return "paused";
   }
   return "unproven";
 }

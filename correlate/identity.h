@@ -39,7 +39,15 @@ enum RoleBits : uint32_t { kRoleHost = 1, kRoleGuest = 2 };
 // How a count is obtained; better rungs first (design D3).
 enum class Rung : uint16_t { kTpBtf, kFentry, kKprobe, kTracepoint, kProcfs, kNone };
 // kAttached says nothing about hits: the path was idle, or nobody has looked (hook_proof.h).
-enum class HookState : uint16_t { kAttached, kRefused, kUnneeded, kProven, kSilent, kLossy };
+enum class HookState : uint16_t {
+  kAttached,
+  kRefused,
+  kUnneeded,
+  kProven,
+  kSilent,
+  kLossy,
+  kPaused  // detached for its cost; what it counted before stands as a lower end
+};
 
 struct HookInfo {
   HookId id{};

@@ -93,6 +93,12 @@ void OfHooks(const NodeStream& node, List* list) {
       list->Add("hooks: " + std::string(RungName(hook.rung)) + " on " + hook.target + " of " +
                 node.name + " was hit less often than its neighbours: it lost some");
     }
+    if (hook.state == HookState::kPaused) {
+      list->Add("hooks: " + std::string(RungName(hook.rung)) + " on " + hook.target + " of " +
+                node.name + " was detached to keep the agent's cost under its ceiling: its counts" +
+                " have no upper end");
+      continue;
+    }
     if (!InUse(hook.state)) continue;
     const auto sample = node.series.HookAt(hook.id, node.stream->snapshots.size() - 1);
     if (!sample || sample->misses || sample->hits == 0) continue;

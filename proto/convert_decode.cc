@@ -98,7 +98,7 @@ class RecordReader {
       hello.hooks.push_back(
           HookInfo{HookId{Number(hook.id(), kHookMax, "hook id")}, hook.stage(), hook.program(),
                    hook.target(), Enum(hook.rung(), Rung::kNone, "rung"),
-                   Enum(hook.state(), HookState::kLossy, "hook state"), hook.reason()});
+                   Enum(hook.state(), HookState::kPaused, "hook state"), hook.reason()});
     }
     hello.clock = Clock(in.clock());
     ReadNames(in);

@@ -262,6 +262,7 @@ INSERT INTO enum_names VALUES
   ('rung',4,'procfs'),('rung',5,'none'),
   ('hook_state',0,'unproven'),('hook_state',1,'refused'),('hook_state',2,'unneeded'),
   ('hook_state',3,'proven'),('hook_state',4,'silent'),('hook_state',5,'lossy'),
+  ('hook_state',6,'paused'),
   ('queue_kind',0,'guest'),('queue_kind',1,'host'),('queue_kind',2,'route'),
   ('queue_kind',3,'cpu'),('queue_kind',4,'vcpu'),
   ('domain',0,'irq'),('domain',1,'napi'),('domain',2,'vhost'),('domain',3,'route'),

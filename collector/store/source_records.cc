@@ -115,7 +115,7 @@ absl::StatusOr<Record> IncidentSource::LoadHello(const SourceEntry& entry) {
     hook.program = columns.Text();
     hook.target = columns.Text();
     hook.rung = columns.Enum(Rung::kNone);
-    hook.state = columns.Enum(HookState::kLossy);
+    hook.state = columns.Enum(HookState::kPaused);
     hook.reason = columns.Text();
     if (!columns.ok() || hello.hooks.size() > kHooksMax) return Damaged("a hook");
   }

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the programs of a BpfObject cost, and doing without some of them.
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include <string_view>
+
+#include "agent/bpf_object.h"
+
+namespace ringside {
+
+std::string CostGroupOf(const ProgramSpec& spec) {
+  if (spec.hook == RS_HOOKS) return "";
+  std::string_view group = spec.group;
+  group = group.substr(0, group.find('_'));
+  for (const std::string_view part : {"vhost", "signal", "write", "woken", "inject", "slow"}) {
+    if (group == part) return "signals";
+  }
+  return group == "accept" || group == "taken" ? "merges" : std::string(group);
+}
+
+bool BpfObject::SetPaused(const std::set<std::string>& groups) {
+  bool changed = false;
+  // Entries first: an exit whose entry was not seen is ignored.
+  for (size_t i = programs_.size(); i-- > 0;) {
+    Program& program = programs_[i];
+    if (program.link == nullptr || !groups.contains(CostGroupOf(program.spec))) continue;
+    bpf_link__destroy(program.link);
+    program.link = nullptr;
+    program.was_paused = true;
+    hooks_[i].state = HookState::kPaused;
+    changed = true;
+  }
+  for (size_t i = 0; i < programs_.size(); ++i) {
+    Program& program = programs_[i];
+    const bool paused = hooks_[i].state == HookState::kPaused;
+    if (!paused || groups.contains(CostGroupOf(program.spec))) continue;
+    program.link = AttachOne(program);
+    if (program.link == nullptr) continue;  // stays paused, and is tried again at the next change
+    hooks_[i].state = HookState::kAttached;
+    changed = true;
+  }
+  return changed;
+}
+
+void BpfObject::ReadCosts(std::vector<HookCost>* costs) const {
+  for (size_t i = 0; i < programs_.size(); ++i) {
+    const Program& program = programs_[i];
+    const std::string group = CostGroupOf(program.spec);
+    if (program.link == nullptr || group.empty() || SpecOf(program.spec.hook) != i) continue;
+    HookCost cost{.hook = HookId{static_cast<uint32_t>(i)}, .group = group};
+    cost.rung = program.spec.rung;
+    cost.target = program.spec.target;
+    cost.hits = ReadHook(i).hits;
+    for (const Program& other : programs_) {
+      if (other.spec.hook != program.spec.hook || other.link == nullptr) continue;
+      bpf_prog_info info{};
+      uint32_t size = sizeof(info);
+      if (bpf_obj_get_info_by_fd(bpf_program__fd(other.program), &info, &size) != 0) continue;
+      cost.runs += info.run_cnt;
+      cost.run_ns += info.run_time_ns;
+    }
+    costs->push_back(std::move(cost));
+  }
+}
+
+}  // namespace ringside
