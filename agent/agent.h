@@ -35,7 +35,7 @@ struct AgentOptions {
   // What the agent may cost this node, kernel side included, in percent of all its CPUs; 0: no
   // ceiling.
   double ceiling_percent = kCeilingPercent;
-  std::string btf;            // file or folder (see FindKernelTypes); empty: found by itself
+  std::string btf;  // file or folder (see FindKernelTypes); empty: found by itself
 };
 
 // What can be hooked here and what is refused, with the kernel's reasons, and what was hit while

@@ -53,8 +53,7 @@ absl::Status Agent::ApplyPlan(int64_t now_mono_ns, double percent) {
   const std::string text =
       fmt::format("{} (cost {:.1f}% of the node, ceiling {:.1f}%)",
                   what.empty() ? "everything as wanted" : what, percent, options_.ceiling_percent);
-  absl::Status status =
-      Put(Fact{.mono_ns = now_mono_ns, .name = "agent.governor", .value = text});
+  absl::Status status = Put(Fact{.mono_ns = now_mono_ns, .name = "agent.governor", .value = text});
   return status.ok() ? SayGivenUp(now_mono_ns, plan, percent) : status;
 }
 

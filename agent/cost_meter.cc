@@ -30,8 +30,7 @@ double HitNs(const HookCost& before, const HookCost& after, double unknown_ns) {
   return static_cast<double>(after.run_ns - std::min(before.run_ns, after.run_ns)) / runs + entry;
 }
 
-void CostMeter::Measure(int64_t now_mono_ns, bool details,
-                        const std::map<HookId, HookCost>& now) {
+void CostMeter::Measure(int64_t now_mono_ns, bool details, const std::map<HookId, HookCost>& now) {
   if (stats_ != nullptr) {
     for (const auto& [hook, cost] : now) {
       const auto from = measured_from_.find(hook);

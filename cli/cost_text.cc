@@ -66,8 +66,10 @@ std::string CostText(const HookReport& report, int cpus, const Page& page) {
   }
   std::string text = RenderTable(table, page);
   if (!report.measured) {
-    return text + Paragraph("", "The kernel did not measure its programs (it must be 5.8 or newer, "
-                                "and this needs CAP_SYS_ADMIN).", page);
+    return text + Paragraph("",
+                            "The kernel did not measure its programs (it must be 5.8 or newer, "
+                            "and this needs CAP_SYS_ADMIN).",
+                            page);
   }
   const double sum = SumPercent(rows);
   text += Paragraph(

@@ -39,7 +39,8 @@ constexpr std::string_view kSignals[] = {"eventfd_signal_mask", "eventfd_signal"
 
 bool Judged(const HookInfo& hook) {
   return hook.state != HookState::kRefused && hook.state != HookState::kUnneeded &&
-         hook.state != HookState::kPaused && hook.rung != Rung::kProcfs && hook.rung != Rung::kNone && hook.stage != "gauges";
+         hook.state != HookState::kPaused && hook.rung != Rung::kProcfs &&
+         hook.rung != Rung::kNone && hook.stage != "gauges";
 }
 
 class Prover {

@@ -6,9 +6,9 @@
 
 #include <algorithm>
 #include <array>
+#include <cstring>
 #include <map>
 #include <memory>
-#include <numeric>
 #include <tuple>
 #include <utility>
 
@@ -61,14 +61,17 @@ void PackValues(unsigned pack, std::string& plane) {
 
 // One byte of every value.
 void PutPlane(std::string& plane, std::string& scratch, std::string& out) {
-  if (plane.find_first_not_of(plane[0]) == std::string::npos) {
+  // Equal to itself moved by one: all bytes are the same.
+  if (std::memcmp(plane.data(), plane.data() + 1, plane.size() - 1) == 0) {
     out.push_back(static_cast<char>(kConstant));
     out.push_back(plane[0]);
     return;
   }
   const unsigned pack = PackOf(plane);
   if (pack > 0) PackValues(pack, plane);
-  scratch.resize(ZSTD_compressBound(plane.size()));
+  if (scratch.size() < ZSTD_compressBound(plane.size())) {
+    scratch.resize(ZSTD_compressBound(plane.size()));
+  }
   const size_t size = ZSTD_compressCCtx(Compressor(), scratch.data(), scratch.size(), plane.data(),
                                         plane.size(), kZstdLevel);
   if (ZSTD_isError(size) != 0 || size + 3 >= plane.size()) {
@@ -81,17 +84,32 @@ void PutPlane(std::string& plane, std::string& scratch, std::string& out) {
   out.append(scratch, 0, size);
 }
 
-void PutColumn(const std::vector<uint64_t>& values, std::string& scratch, std::string& out) {
+// What packing needs, kept per thread: 3 MB fetched anew for each chunk would be page faults.
+struct Scratch {
+  std::array<std::vector<uint64_t>, kColumns> columns;
+  std::vector<uint32_t> order;
+  std::string plane;
+  std::string packed;
+};
+
+Scratch& ThreadScratch() {
+  static thread_local Scratch scratch;
+  return scratch;
+}
+
+void PutColumn(const std::vector<uint64_t>& values, Scratch& scratch, std::string& out) {
   uint64_t any = 0;
   for (const uint64_t value : values) any |= value;
   size_t planes = 0;
   for (; any != 0; any >>= 8) ++planes;
   out.push_back(static_cast<char>(planes));
-  std::string plane;
   for (size_t p = 0; p < planes; ++p) {
-    plane.resize(values.size());
-    for (size_t i = 0; i < values.size(); ++i) plane[i] = static_cast<char>(values[i] >> (8 * p));
-    PutPlane(plane, scratch, out);
+    scratch.plane.resize(values.size());
+    char* const plane = scratch.plane.data();
+    const uint64_t* const from = values.data();
+    const size_t count = values.size();
+    for (size_t i = 0; i < count; ++i) plane[i] = static_cast<char>(from[i] >> (8 * p));
+    PutPlane(scratch.plane, scratch.packed, out);
   }
 }
 
@@ -128,12 +146,10 @@ absl::Status CheckEvents(const std::vector<Event>& events, uint64_t first_number
 
 class Packer {
  public:
-  explicit Packer(const std::vector<Event>& events) : events_(events), order_(events.size()) {
-    std::iota(order_.begin(), order_.end(), 0u);
-    const auto by_cpu = [this](uint32_t a, uint32_t b) { return events_[a].cpu < events_[b].cpu; };
-    if (!std::is_sorted(order_.begin(), order_.end(), by_cpu)) {
-      std::stable_sort(order_.begin(), order_.end(), by_cpu);
-    }
+  explicit Packer(const std::vector<Event>& events)
+      : events_(events), order_(ThreadScratch().order), columns_(ThreadScratch().columns) {
+    SortByCpu();
+    for (std::vector<uint64_t>& column : columns_) column.resize(events.size());
     const auto by_time = [](const Event& a, const Event& b) { return a.mono_ns < b.mono_ns; };
     const auto ends = std::minmax_element(events.begin(), events.end(), by_time);
     from_ns_ = ends.first->mono_ns;
@@ -144,27 +160,37 @@ class Packer {
     MakeColumns();
     std::string body;
     body.reserve(events_.size() * 4 + 64);
+    body.resize(kHeaderBytes);
     body.push_back(static_cast<char>(times_go_back_ ? kFlagTimesGoBack : 0));
     PutVarint(events_.size(), body);
     PutVarint(static_cast<uint64_t>(from_ns_), body);
     PutVarint(sources_.size(), body);
     body += dictionary_;
     body += cpus_;
-    std::string scratch;
-    for (const std::vector<uint64_t>& column : columns_) PutColumn(column, scratch, body);
-    std::string out;
-    out.push_back(static_cast<char>(kVersion));
-    const uint32_t crc = Crc32c(body);
-    for (int i = 0; i < 4; ++i) out.push_back(static_cast<char>(crc >> (8 * i)));
-    return out + body;
+    for (const std::vector<uint64_t>& column : columns_) {
+      PutColumn(column, ThreadScratch(), body);
+    }
+    body[0] = static_cast<char>(kVersion);
+    const uint32_t crc = Crc32c(std::string_view(body).substr(kHeaderBytes));
+    for (int i = 0; i < 4; ++i) body[1 + i] = static_cast<char>(crc >> (8 * i));
+    return body;
   }
 
   int64_t from_ns() const { return from_ns_; }
   int64_t to_ns() const { return to_ns_; }
 
  private:
+  // Counting sort: events of one CPU keep their order.
+  void SortByCpu() {
+    std::array<uint32_t, kChunkCpusMax> next{};
+    for (const Event& event : events_) ++next[event.cpu];
+    uint32_t place = 0;
+    for (uint32_t& count : next) place += std::exchange(count, place);
+    order_.resize(events_.size());
+    for (uint32_t i = 0; i < events_.size(); ++i) order_[next[events_[i].cpu]++] = i;
+  }
+
   void MakeColumns() {
-    for (std::vector<uint64_t>& column : columns_) column.reserve(events_.size());
     size_t cpus = 0;
     std::string streams;
     for (size_t begin = 0; begin < order_.size(); ++cpus) {
@@ -174,8 +200,9 @@ class Packer {
       PutVarint(cpu, streams);
       PutVarint(end - begin, streams);
       local_.clear();
+      recent_.fill(nullptr);
       int64_t last_ns = from_ns_;
-      for (size_t i = begin; i < end; ++i) last_ns = AddEvent(events_[order_[i]], last_ns);
+      for (size_t i = begin; i < end; ++i) last_ns = AddEvent(i, events_[order_[i]], last_ns);
       PutVarint(local_.size(), streams);
       for (const Source* source : local_) PutVarint(source->index, streams);
       begin = end;
@@ -187,28 +214,29 @@ class Packer {
     }
   }
 
-  int64_t AddEvent(const Event& event, int64_t last_ns) {
-    const size_t index = LocalIndex(event);
-    Source& source = *local_[index];
+  int64_t AddEvent(size_t i, const Event& event, int64_t last_ns) {
+    Source& source = SourceOf(event);
     times_go_back_ |= event.mono_ns < last_ns;
-    columns_[kIndexColumn].push_back(index);
-    columns_[kTimeColumn].push_back(static_cast<uint64_t>(event.mono_ns - last_ns));
-    columns_[kPositionColumn].push_back(ZigZag(event.pos - source.pos));
-    columns_[kNumberColumn].push_back(
-        ZigZag(event.number - source.number - NumberStep(event.rate)));
-    columns_[kValueColumn].push_back(ZigZag(event.value - source.value));
+    columns_[kIndexColumn][i] = source.local_index;
+    columns_[kTimeColumn][i] = static_cast<uint64_t>(event.mono_ns - last_ns);
+    columns_[kPositionColumn][i] = ZigZag(event.pos - source.pos);
+    columns_[kNumberColumn][i] = ZigZag(event.number - source.number - NumberStep(event.rate));
+    columns_[kValueColumn][i] = ZigZag(event.value - source.value);
     source.pos = event.pos;
     source.number = event.number;
     source.value = event.value;
     return event.mono_ns;
   }
 
-  // The event's place among what this CPU has shown so far: nearly always one of a few.
-  size_t LocalIndex(const Event& event) {
+  // With its place among what this CPU has shown so far: nearly always one of a few.
+  Source& SourceOf(const Event& event) {
     const SourceKey key{static_cast<uint32_t>(event.queue), event.kind, event.rate};
-    for (size_t i = 0; i < std::min<size_t>(local_.size(), 16); ++i) {
-      if (local_[i]->key == key) return i;
-    }
+    Source*& recent = recent_[(static_cast<uint32_t>(event.queue) * 8 + event.kind) % kRecent];
+    if (recent == nullptr || recent->key != key) recent = &FindSource(key, event);
+    return *recent;
+  }
+
+  Source& FindSource(const SourceKey& key, const Event& event) {
     const auto [at, added] = sources_.try_emplace(key);
     Source& source = at->second;
     if (added) {
@@ -226,11 +254,12 @@ class Packer {
       source.local_index = local_.size();
       local_.push_back(&source);
     }
-    return source.local_index;
+    return source;
   }
 
+  static constexpr size_t kRecent = 64;
   const std::vector<Event>& events_;
-  std::vector<uint32_t> order_;  // by CPU, else as given
+  std::vector<uint32_t>& order_;  // by CPU, else as given
   int64_t from_ns_ = 0;
   int64_t to_ns_ = 0;
   bool times_go_back_ = false;
@@ -238,7 +267,8 @@ class Packer {
   std::string dictionary_;
   std::map<SourceKey, Source> sources_;
   std::vector<Source*> local_;  // those of the present CPU, in order of appearance
-  std::array<std::vector<uint64_t>, kColumns> columns_;
+  std::array<Source*, kRecent> recent_{};
+  std::array<std::vector<uint64_t>, kColumns>& columns_;
 };
 
 }  // namespace

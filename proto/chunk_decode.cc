@@ -3,6 +3,7 @@
 #include <zstd.h>
 
 #include <algorithm>
+#include <array>
 #include <map>
 #include <memory>
 #include <utility>
@@ -26,6 +27,12 @@ ZSTD_DCtx* Decompressor() {
   return context.get();
 }
 
+// Kept per thread: 2.6 MB fetched anew for each chunk would be page faults.
+std::array<std::vector<uint64_t>, kColumns>& ThreadColumns() {
+  static thread_local std::array<std::vector<uint64_t>, kColumns> columns;
+  return columns;
+}
+
 struct CpuStream {
   uint16_t cpu = 0;
   size_t events = 0;
@@ -46,19 +53,30 @@ class Unpacker {
  public:
   explicit Unpacker(std::string_view data) : data_(data) {}
 
-  absl::StatusOr<std::vector<Event>> Unpack() {
+  // Calls `visit(i, cpu, time_ns, source)` for each event, CPU after CPU; `source` has its values.
+  // What was visited counts only if all of it was right.
+  template <typename Visitor>
+  absl::Status Unpack(const Visitor& visit) {
     if (absl::Status status = ReadHeader(); !status.ok()) return status;
     ReadStart();
     ReadDictionary();
     ReadStreams();
-    std::vector<Event> events(fault_.empty() ? count_ : 0);
-    ReadColumns(events);
+    ReadColumns(visit);
     if (fault_.empty() && !data_.empty()) Fail("bytes after its end");
     if (!fault_.empty()) return absl::InvalidArgumentError("event chunk: " + fault_);
-    return events;
+    return absl::OkStatus();
   }
 
-  bool ordered() const { return ordered_; }
+  size_t count() const { return count_; }
+  const std::vector<Source>& sources() const { return sources_; }
+  bool times_go_back() const { return times_go_back_; }
+  // Where the events of each CPU end.
+  std::vector<size_t> ends_of_cpus() const {
+    std::vector<size_t> ends;
+    for (const CpuStream& stream : cpus_)
+      ends.push_back(stream.events + (ends.empty() ? 0 : ends.back()));
+    return ends;
+  }
 
  private:
   absl::Status ReadHeader() {
@@ -101,7 +119,6 @@ class Unpacker {
       cpus_.push_back(std::move(stream));
     }
     if (sum != count_ || count_ == 0) Fail("its numbers of events disagree");
-    ordered_ = cpus_.size() == 1 && !times_go_back_;
   }
 
   void ReadDictionary() {
@@ -119,8 +136,9 @@ class Unpacker {
     }
   }
 
-  void ReadColumns(std::vector<Event>& events) {
-    std::vector<uint64_t> columns[kColumns];
+  template <typename Visitor>
+  void ReadColumns(const Visitor& visit) {
+    auto& columns = ThreadColumns();
     for (int i = 0; i < (values_ ? kColumns : kColumnsNoValues); ++i) ReadColumn(columns[i]);
     if (!fault_.empty()) return;
     size_t i = 0;
@@ -139,14 +157,7 @@ class Unpacker {
         source.number += UnZigZag(columns[kNumberColumn][i]) + NumberStep(source.rate);
         if (values_) source.value += UnZigZag(columns[kValueColumn][i]);
         if (source.value > UINT32_MAX) return Fail("a value out of range");
-        events[i] = Event{static_cast<int64_t>(time),
-                          source.pos,
-                          source.queue,
-                          source.kind,
-                          stream.cpu,
-                          source.number,
-                          static_cast<uint32_t>(source.value),
-                          source.rate};
+        visit(i, stream.cpu, static_cast<int64_t>(time), source);
       }
     }
   }
@@ -155,20 +166,40 @@ class Unpacker {
     const uint8_t planes = Byte();
     if (planes > kPlanesMax) Fail("more planes than bytes in a number");
     if (!fault_.empty()) return;
-    column.assign(count_, 0);
+    column.resize(count_);
+    if (planes == 0) std::fill(column.begin(), column.end(), 0);
     for (uint8_t p = 0; p < planes; ++p) {
       const uint8_t mode = Byte();
       const unsigned pack = mode >> kPackShift;
       if (pack > kPackMax) Fail("a plane of unknown kind");
       ReadPlane(mode & ((1 << kPackShift) - 1), pack);
       if (!fault_.empty()) return;
-      const unsigned bits = 8u >> pack;
-      const uint8_t mask = static_cast<uint8_t>((1u << bits) - 1);
-      for (size_t i = 0; i < count_; ++i) {
-        const auto byte = static_cast<uint8_t>(plane_[i >> pack]);
-        const unsigned place = bits * (i & ((size_t{1} << pack) - 1));
-        column[i] |= uint64_t{static_cast<uint8_t>((byte >> place) & mask)} << (8 * p);
+      switch (pack) {
+        case 0: AddPlane<0>(p, column); break;
+        case 1: AddPlane<1>(p, column); break;
+        case 2: AddPlane<2>(p, column); break;
+        default: AddPlane<3>(p, column); break;
       }
+    }
+  }
+
+  // Byte `p` of every value; the lowest byte comes first and replaces what was there.
+  template <unsigned kPack>
+  void AddPlane(uint8_t p, std::vector<uint64_t>& column) {
+    constexpr unsigned kBits = 8u >> kPack;
+    constexpr auto kMask = static_cast<uint8_t>((1u << kBits) - 1);
+    const size_t count = count_;
+    const char* const plane = plane_.data();
+    uint64_t* const out = column.data();
+    const auto value = [plane](size_t i) {
+      const auto byte = static_cast<uint8_t>(plane[i >> kPack]);
+      const unsigned place = kBits * (i & ((size_t{1} << kPack) - 1));
+      return uint64_t{static_cast<uint8_t>((byte >> place) & kMask)};
+    };
+    if (p == 0) {
+      for (size_t i = 0; i < count; ++i) out[i] = value(i);
+    } else {
+      for (size_t i = 0; i < count; ++i) out[i] |= value(i) << (8 * p);
     }
   }
 
@@ -227,7 +258,6 @@ class Unpacker {
   std::string fault_;
   bool values_ = false;  // every version but the first has values and rates
   bool times_go_back_ = false;
-  bool ordered_ = false;
   size_t count_ = 0;
   int64_t from_ns_ = 0;
   std::vector<CpuStream> cpus_;
@@ -235,59 +265,122 @@ class Unpacker {
   std::string plane_;  // the one that is being read
 };
 
-absl::Status CheckClaims(const EventChunk& chunk, const std::vector<Event>& events) {
-  const auto by_time = [](const Event& a, const Event& b) { return a.mono_ns < b.mono_ns; };
-  const auto ends = std::minmax_element(events.begin(), events.end(), by_time);
-  if (chunk.count != events.size() || chunk.from_mono_ns != ends.first->mono_ns ||
-      chunk.to_mono_ns != ends.second->mono_ns) {
+// The times of a chunk's events.
+struct Span {
+  int64_t from_ns = INT64_MAX;
+  int64_t to_ns = INT64_MIN;
+  void Add(int64_t time_ns) {
+    from_ns = std::min(from_ns, time_ns);
+    to_ns = std::max(to_ns, time_ns);
+  }
+};
+
+absl::Status CheckClaims(const EventChunk& chunk, size_t events, const Span& span) {
+  if (chunk.count != events || chunk.from_mono_ns != span.from_ns ||
+      chunk.to_mono_ns != span.to_ns) {
     return absl::InvalidArgumentError("event chunk: its record states other events");
   }
   return absl::OkStatus();
 }
 
-}  // namespace
+void Join(const ChunkQueue& from, ChunkQueue& into) {
+  into.events += from.events;
+  into.from_mono_ns = std::min(into.from_mono_ns, from.from_mono_ns);
+  into.to_mono_ns = std::max(into.to_mono_ns, from.to_mono_ns);
+  into.pos_min = std::min(into.pos_min, from.pos_min);
+  into.pos_max = std::max(into.pos_max, from.pos_max);
+  into.number_min = std::min(into.number_min, from.number_min);
+  into.number_max = std::max(into.number_max, from.number_max);
+}
 
-absl::StatusOr<std::vector<Event>> DecodeChunk(std::string_view data) {
+void AddToRow(const Source& now, int64_t time_ns, ChunkQueue& row) {
+  const ChunkQueue one{now.queue, now.kind, 1,          time_ns,   time_ns,
+                       now.pos,   now.pos,  now.number, now.number};
+  if (row.events == 0) {
+    row = one;
+  } else {
+    Join(one, row);
+  }
+}
+
+// The events of each CPU are in order already; equal times keep the order of CPUs.
+void MergeRuns(std::vector<size_t> ends, std::vector<Event>& events) {
+  const auto by_time = [](const Event& a, const Event& b) { return a.mono_ns < b.mono_ns; };
+  std::vector<Event> merged(events.size());
+  while (ends.size() > 1) {
+    std::vector<size_t> next;
+    size_t begin = 0;
+    for (size_t run = 0; run < ends.size(); run += 2) {
+      const size_t middle = ends[run];
+      const size_t end = run + 1 < ends.size() ? ends[run + 1] : middle;
+      std::merge(events.begin() + begin, events.begin() + middle, events.begin() + middle,
+                 events.begin() + end, merged.begin() + begin, by_time);
+      next.push_back(end);
+      begin = end;
+    }
+    events.swap(merged);
+    ends = std::move(next);
+  }
+}
+
+absl::StatusOr<std::vector<Event>> Decode(std::string_view data, Span* span) {
   Unpacker unpacker(data);
-  absl::StatusOr<std::vector<Event>> events = unpacker.Unpack();
-  if (events.ok() && !unpacker.ordered()) {
-    std::stable_sort(events->begin(), events->end(),
+  std::vector<Event> events;
+  absl::Status status = unpacker.Unpack([&](size_t i, uint16_t cpu, int64_t time_ns,
+                                            const Source& now) {
+    if (events.empty()) events.resize(unpacker.count());
+    span->Add(time_ns);
+    events[i] = Event{
+        time_ns, now.pos, now.queue, now.kind, cpu, now.number, static_cast<uint32_t>(now.value),
+        now.rate};
+  });
+  if (!status.ok()) return status;
+  if (unpacker.times_go_back()) {
+    std::stable_sort(events.begin(), events.end(),
                      [](const Event& a, const Event& b) { return a.mono_ns < b.mono_ns; });
+  } else {
+    MergeRuns(unpacker.ends_of_cpus(), events);
   }
   return events;
 }
 
+}  // namespace
+
+absl::StatusOr<std::vector<Event>> DecodeChunk(std::string_view data) {
+  Span span;
+  return Decode(data, &span);
+}
+
 absl::StatusOr<std::vector<Event>> DecodeChunk(const EventChunk& chunk) {
-  absl::StatusOr<std::vector<Event>> events = DecodeChunk(chunk.data);
+  Span span;
+  absl::StatusOr<std::vector<Event>> events = Decode(chunk.data, &span);
   if (!events.ok()) return events;
-  if (absl::Status status = CheckClaims(chunk, *events); !status.ok()) return status;
+  if (absl::Status status = CheckClaims(chunk, events->size(), span); !status.ok()) return status;
   return events;
 }
 
+// Without making the events: their values are taken as they are unpacked.
 absl::StatusOr<std::vector<ChunkQueue>> IndexChunk(const EventChunk& chunk) {
-  const absl::StatusOr<std::vector<Event>> events = Unpacker(chunk.data).Unpack();
-  if (!events.ok()) return events.status();
-  if (absl::Status status = CheckClaims(chunk, *events); !status.ok()) return status;
-  std::map<std::pair<QueueId, uint16_t>, ChunkQueue> queues;
-  ChunkQueue* last = nullptr;
-  for (const Event& event : *events) {
-    if (event.pos > kCountMax || event.number > kCountMax) {
-      return absl::InvalidArgumentError("event chunk: a position or number out of range");
-    }
-    if (last == nullptr || last->queue != event.queue || last->kind != event.kind) {
-      last = &queues
-                  .try_emplace({event.queue, event.kind},
-                               ChunkQueue{event.queue, event.kind, 0, event.mono_ns, event.mono_ns,
-                                          event.pos, event.pos, event.number, event.number})
-                  .first->second;
-    }
-    ++last->events;
-    last->from_mono_ns = std::min(last->from_mono_ns, event.mono_ns);
-    last->to_mono_ns = std::max(last->to_mono_ns, event.mono_ns);
-    last->pos_min = std::min(last->pos_min, event.pos);
-    last->pos_max = std::max(last->pos_max, event.pos);
-    last->number_min = std::min(last->number_min, event.number);
-    last->number_max = std::max(last->number_max, event.number);
+  Unpacker unpacker(chunk.data);
+  std::vector<ChunkQueue> rows;  // by source
+  bool in_range = true;
+  Span span;
+  absl::Status status = unpacker.Unpack([&](size_t, uint16_t, int64_t time_ns, const Source& now) {
+    if (rows.empty()) rows.resize(unpacker.sources().size());
+    in_range = in_range && now.pos <= kCountMax && now.number <= kCountMax;
+    span.Add(time_ns);
+    AddToRow(now, time_ns, rows[static_cast<size_t>(&now - unpacker.sources().data())]);
+  });
+  if (status.ok()) status = CheckClaims(chunk, unpacker.count(), span);
+  if (!status.ok()) return status;
+  if (!in_range) {
+    return absl::InvalidArgumentError("event chunk: a position or number out of range");
+  }
+  std::map<std::pair<QueueId, uint16_t>, ChunkQueue> queues;  // sources differ by rate, too
+  for (const ChunkQueue& row : rows) {
+    if (row.events == 0) continue;
+    const auto [at, added] = queues.try_emplace({row.queue, row.kind}, row);
+    if (!added) Join(row, at->second);
   }
   std::vector<ChunkQueue> out;
   out.reserve(queues.size());

@@ -168,7 +168,8 @@ class Bench {
     Check(writer.status(), "store");
     const Hello hello = TestHello("store");
     Check((*writer)->Append(hello.key, {1, hello}), "store");
-    for (uint32_t q = 1; q <= 8; ++q) Check((*writer)->Append(hello.key, {1 + q, TestQueue(q)}), "");
+    for (uint32_t q = 1; q <= 8; ++q)
+      Check((*writer)->Append(hello.key, {1 + q, TestQueue(q)}), "");
     store_ = Measure([&] {
       for (size_t i = 0; i < chunks_; ++i) {
         Check((*writer)->Append(hello.key, Record(i, 10 + i)), "store");
@@ -216,9 +217,8 @@ class Bench {
   void BareStream() {
     std::vector<std::string> messages;
     for (const EventChunk& chunk : encoded_) messages.push_back(chunk.data);
-    bare_ = Measure([&] {
-      Check(SendBare(messages, chunks_, "unix:" + directory_ + "/bare"), "bare stream");
-    });
+    bare_ = Measure(
+        [&] { Check(SendBare(messages, chunks_, "unix:" + directory_ + "/bare"), "bare stream"); });
   }
 
   // Encoding, sink, gRPC, server, store, fsync: until all of it is acknowledged.
@@ -254,8 +254,9 @@ class Bench {
     const auto row = [](const char* name, double rate, double wall, double cpu) {
       fmt::print("{:<52}{:>10.1f}{:>12.1f}{:>12.1f}\n", name, rate / 1e6, wall, cpu);
     };
-    fmt::print("{:.0f} M events, {} CPUs, {:.2f} bytes per event on the wire, {:.2f} in the file\n\n",
-               n / 1e6, sysconf(_SC_NPROCESSORS_ONLN), bytes_ / n, file_bytes_);
+    fmt::print(
+        "{:.0f} M events, {} CPUs, {:.2f} bytes per event on the wire, {:.2f} in the file\n\n",
+        n / 1e6, sysconf(_SC_NPROCESSORS_ONLN), bytes_ / n, file_bytes_);
     fmt::print("{:<52}{:>10}{:>12}{:>12}\n", "", "M/s", "ns/event", "CPU ns/event");
     const auto part = [&](const char* name, const Time& time, double count) {
       row(name, count / time.wall_ns * kNs, time.wall_ns / count, time.cpu_ns / count);

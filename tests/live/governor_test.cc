@@ -30,9 +30,8 @@ void RunUnderLoad(double ceiling_percent, int steps, CollectSink* sink) {
   if (access("/sys/kernel/btf/vmlinux", R_OK) != 0) Skip("this kernel has no BTF");
   DiskLoad load;
   if (!load.ok()) Skip("no file system here takes direct writes");
-  const AgentOptions options{.roles = kRoleGuest,
-                             .snapshot_interval_ns = kTenSeconds,
-                             .ceiling_percent = ceiling_percent};
+  const AgentOptions options{
+      .roles = kRoleGuest, .snapshot_interval_ns = kTenSeconds, .ceiling_percent = ceiling_percent};
   auto agent = Agent::Start(options, sink);
   ASSERT_TRUE(agent.ok()) << agent.status();
   for (int i = 0; i < steps; ++i) ASSERT_TRUE((*agent)->Step().ok());
