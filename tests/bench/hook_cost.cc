@@ -7,10 +7,6 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <fmt/core.h>
-#include <sched.h>
-#include <signal.h>
-#include <sys/mount.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -22,6 +18,7 @@
 
 #include "agent/agent.h"
 #include "tests/agent/collect_sink.h"
+#include "tests/bench/other_tools.h"
 #include "tests/live/disk_load.h"
 
 namespace ringside {
@@ -93,27 +90,11 @@ Cost MeasureShipped(const char* program) {
 }
 
 Cost MeasureBpftrace() {
-  const pid_t child = fork();
-  if (child == 0) {
-    if (access("/sys/kernel/tracing/events", R_OK) != 0 && unshare(CLONE_NEWNS) == 0 &&
-        mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0) {
-      mount("tracefs", "/sys/kernel/tracing", "tracefs", 0, nullptr);
-    }
-    if (freopen("/dev/null", "w", stdout) == nullptr) _exit(127);
-    if (freopen("/dev/null", "w", stderr) == nullptr) _exit(127);
-    execlp("bpftrace", "bpftrace", "-e", "tracepoint:irq:irq_handler_entry { @ = count(); }",
-           nullptr);
-    _exit(127);
-  }
+  OtherTool bpftrace({"bpftrace", "-e", "tracepoint:irq:irq_handler_entry { @ = count(); }"});
   // It compiles for seconds; wait until its program is there.
   const std::string prefix = "irq_handler_ent";
   for (int i = 0; i < 100 && TotalsOf(prefix).hits == 0; ++i) usleep(100'000);
-  const Cost cost = MeasureFor(prefix, Wait);
-  kill(child, SIGTERM);  // SIGINT may be ignored where this runs in the background
-  for (int i = 0; i < 50 && waitpid(child, nullptr, WNOHANG) == 0; ++i) usleep(100'000);
-  kill(child, SIGKILL);
-  waitpid(child, nullptr, 0);
-  return cost;
+  return MeasureFor(prefix, Wait);
 }
 
 double Median(std::vector<double> values) {
