@@ -196,8 +196,9 @@ void Run(const char* program, int count, int seconds, uint32_t queues,
   const auto address = ParseAddress("unix:" + directory + "/socket");
   for (int i = 0; i < 100 && !std::filesystem::exists(directory + "/socket"); ++i) usleep(100'000);
   // gRPC shares a connection between clients of one target: streams are what is many here.
-  std::vector<std::unique_ptr<CollectorClient>> clients;
-  std::vector<std::unique_ptr<MadeUpAgent>> agents;
+  // Never destroyed: their calls are open to the end of the process.
+  auto& clients = *new std::vector<std::unique_ptr<CollectorClient>>();
+  auto& agents = *new std::vector<std::unique_ptr<MadeUpAgent>>();
   for (int i = 0; i < count; ++i) {
     if (i % 50 == 0) clients.push_back(NewCollectorClient(*address, 100, 1000));
     agents.push_back(std::make_unique<MadeUpAgent>(*clients.back(), i, queues));
@@ -257,5 +258,6 @@ int main(int argc, char** argv) {
   if (agents < 20 || seconds < 1 || queues < 1 || mkdtemp(directory.data()) == nullptr) return 2;
   ringside::Run(argv[1], agents, seconds, static_cast<uint32_t>(queues), directory);
   std::filesystem::remove_all(directory);
+  fflush(stdout);
   std::_Exit(0);  // calls are still open, and nobody is there to end them
 }
