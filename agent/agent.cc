@@ -71,6 +71,7 @@ absl::StatusOr<std::unique_ptr<Agent>> Agent::Start(const AgentOptions& options,
   agent->hello_.clock = ReadClocks();
   agent->started_mono_ns_ = agent->hello_.clock.mono_ns;
   if (absl::Status status = agent->Put(agent->hello_); !status.ok()) return status;
+  if (absl::Status status = agent->SayInherited(); !status.ok()) return status;
   agent->wish_ = options.detail;
   for (const auto& probe : agent->probes_) probe->SetDetail(options.detail);
   if (absl::Status status = agent->TakeSnapshot(true); !status.ok()) return status;
@@ -99,6 +100,18 @@ absl::Status Agent::StartProbes() {
     return absl::UnavailableError(
         "nothing to watch: no virtio queue with an interrupt of its own (guest), and no hook on "
         "tap, vhost or KVM (host); `ringside doctor` says why");
+  }
+  return absl::OkStatus();
+}
+
+// What this stream begins with: why it is not the one before, and who was killed here.
+absl::Status Agent::SayInherited() {
+  if (!options_.begins_because.empty()) {
+    const Gap gap{started_mono_ns_, started_mono_ns_, options_.begins_because};
+    if (absl::Status status = Put(gap); !status.ok()) return status;
+  }
+  for (Gap& gap : sink_->TakeInherited()) {
+    if (absl::Status status = Put(std::move(gap)); !status.ok()) return status;
   }
   return absl::OkStatus();
 }

@@ -35,7 +35,8 @@ struct AgentOptions {
   // What the agent may cost this node, kernel side included, in percent of all its CPUs; 0: no
   // ceiling.
   double ceiling_percent = kCeilingPercent;
-  std::string btf;  // file or folder (see FindKernelTypes); empty: found by itself
+  std::string btf;             // file or folder (see FindKernelTypes); empty: found by itself
+  std::string begins_because;  // why a new stream begins where there was one; empty: nothing
 };
 
 // What can be hooked here and what is refused, with the kernel's reasons, and what was hit while
@@ -79,6 +80,7 @@ class Agent {
         sink_(sink),
         governor_(options.ceiling_percent, options.snapshot_interval_ns) {}
   absl::Status StartProbes();
+  absl::Status SayInherited();
   absl::Status Put(Record record);
   absl::Status TakeSnapshot(bool full);
   absl::Status Discover(int64_t now_mono_ns);

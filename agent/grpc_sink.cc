@@ -11,7 +11,8 @@
 
 #include "agent/grpc_call.h"
 #include "agent/grpc_spool.h"
-#include "proto/address.h"
+#include "agent/grpc_target.h"
+#include "agent/lease.h"
 #include "proto/convert.h"
 #include "proto/ringside.pb.h"
 #include "proto/sync.h"
@@ -39,6 +40,10 @@ class GrpcSink::Impl {
 
   absl::Status Put(const NumberedRecord& record);
   std::optional<std::vector<std::string>> TakeDetailRequest();
+  std::vector<Gap> TakeInherited() {
+    MutexLock lock(mutex_);
+    return estate_.TakeGaps(options_.clock().mono_ns);
+  }
   absl::Status Flush(int timeout_ms);
   bool connected() const {
     MutexLock lock(mutex_);
@@ -80,6 +85,10 @@ class GrpcSink::Impl {
   void WriteDone(Attempt& attempt, bool ok);
   void Done(Attempt& attempt, const std::string& why);
   void Take(Attempt& attempt, const v1::ToAgent& message);
+  void Acknowledge(uint64_t number) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    spool_.Acknowledge(number);
+    estate_.Acknowledge(number);
+  }
   void TakeWelcome(Attempt& attempt, const v1::Welcome& welcome)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool EndLocked(Attempt& attempt) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -90,6 +99,7 @@ class GrpcSink::Impl {
   mutable Mutex mutex_;
   CondVar changed_;
   Spool spool_ ABSL_GUARDED_BY(mutex_);
+  Estate estate_ ABSL_GUARDED_BY(mutex_);
   std::unique_ptr<Attempt> attempt_ ABSL_GUARDED_BY(mutex_);
   SteadyClock::time_point next_connect_ ABSL_GUARDED_BY(mutex_) = SteadyClock::now();
   int backoff_ms_ ABSL_GUARDED_BY(mutex_);
@@ -106,6 +116,7 @@ GrpcSink::Impl::Impl(const GrpcSinkOptions& options, std::unique_ptr<CollectorCl
     : options_(options),
       client_(std::move(client)),
       spool_(options.spool_bytes_max),
+      estate_(options.lease_folder, options.address),
       backoff_ms_(options.backoff_ms_min),
       thread_([this] { Work(); }) {}
 
@@ -117,6 +128,8 @@ GrpcSink::Impl::~Impl() {
     changed_.NotifyAll();
   }
   thread_.join();
+  MutexLock lock(mutex_);
+  if (spool_.empty() || absl::IsAborted(refused_)) estate_.End();
 }
 
 absl::Status GrpcSink::Impl::Put(const NumberedRecord& record) {
@@ -125,7 +138,11 @@ absl::Status GrpcSink::Impl::Put(const NumberedRecord& record) {
   }
   MutexLock lock(mutex_);
   if (!refused_.ok()) return refused_;
+  if (spool_.newest() == 0) {
+    if (const auto* hello = std::get_if<Hello>(&record.record)) estate_.Begin(hello->key);
+  }
   if (absl::Status status = spool_.Put(record); !status.ok()) return status;
+  estate_.Note(record);
   work_ = true;
   changed_.NotifyAll();
   return absl::OkStatus();
@@ -254,7 +271,11 @@ void GrpcSink::Impl::Send(Attempt& attempt) {
     if (release) attempt.call->GiveUpHold();
     return;
   }
-  if (record != nullptr) EncodeRecord(*record, &attempt.out).IgnoreError();  // Put has checked it
+  if (record != nullptr) {
+    EncodeRecord(*record, &attempt.out).IgnoreError();  // Put has checked it
+    MutexLock lock(mutex_);
+    TellOf(estate_.ToldBy(record->number), attempt.out);
+  }
   attempt.call->StartWrite(&attempt.out);
 }
 
@@ -315,7 +336,7 @@ void GrpcSink::Impl::Take(Attempt& attempt, const v1::ToAgent& message) {
   if (message.has_welcome()) {
     TakeWelcome(attempt, message.welcome());
   } else if (message.has_ack()) {
-    spool_.Acknowledge(message.ack().number());
+    Acknowledge(message.ack().number());
   } else if (message.has_refusal()) {
     std::string why = message.refusal().why();
     CleanText(why, kTextBytesMax);
@@ -338,10 +359,18 @@ void GrpcSink::Impl::TakeWelcome(Attempt& attempt, const v1::Welcome& welcome) {
                     options_.address, welcome.protocol(), kProtocol));
     return;
   }
+  if (!spool_.CouldHaveSent(welcome.last_number(), welcome.last_hash())) {
+    refused_ = absl::AbortedError(
+        fmt::format("this machine or the collector was set back to an earlier state: the collector "
+                    "has records of this agent up to {}, and the agent made {} (others, if it is "
+                    "not fewer)",
+                    welcome.last_number(), spool_.newest()));
+    return;
+  }
   attempt.welcomed = true;
   backoff_ms_ = options_.backoff_ms_min;
   last_failure_ = "connected";
-  spool_.Acknowledge(welcome.last_number());
+  Acknowledge(welcome.last_number());
   const uint64_t safe = std::max<uint64_t>(spool_.acknowledged(), 1);  // 1: the Hello, just sent
   spool_.MarkSent(safe);
   if (!welcome.fresh()) return;
@@ -352,36 +381,8 @@ void GrpcSink::Impl::TakeWelcome(Attempt& attempt, const v1::Welcome& welcome) {
 GrpcSink::GrpcSink(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 GrpcSink::~GrpcSink() = default;
 
-namespace {
-
-absl::StatusOr<std::unique_ptr<CollectorClient>> ClientFor(const GrpcSinkOptions& options) {
-  if (!options.address.starts_with(kVsockPrefix)) {
-    const absl::StatusOr<Address> address = ParseAddress(options.address);
-    if (!address.ok()) return address.status();
-    if (!address->local && !options.insecure) {
-      return absl::InvalidArgumentError(fmt::format(
-          "{} is another machine and records would travel in the clear: add --insecure to accept "
-          "it",
-          options.address));
-    }
-    return NewCollectorClient(*address, options.backoff_ms_min, options.backoff_ms_max);
-  }
-  const absl::StatusOr<RelayConnect> connect = ConnectVsock(options.address);
-  if (!connect.ok()) return connect.status();
-  if (!options.insecure) {
-    return absl::InvalidArgumentError(
-        options.address +
-        ": the host passes records on, in the clear: add --insecure to accept it");
-  }
-  auto client = NewRelayedClient(options.connect ? options.connect : *connect);
-  if (client == nullptr) return absl::ResourceExhaustedError("no descriptor left for a relay");
-  return client;
-}
-
-}  // namespace
-
 absl::StatusOr<std::unique_ptr<GrpcSink>> GrpcSink::Create(const GrpcSinkOptions& options) {
-  auto client = ClientFor(options);
+  auto client = NewClientFor(options);
   if (!client.ok()) return client.status();
   return std::unique_ptr<GrpcSink>(
       new GrpcSink(std::make_unique<Impl>(options, *std::move(client))));
@@ -391,6 +392,7 @@ absl::Status GrpcSink::Put(const NumberedRecord& record) { return impl_->Put(rec
 std::optional<std::vector<std::string>> GrpcSink::TakeDetailRequest() {
   return impl_->TakeDetailRequest();
 }
+std::vector<Gap> GrpcSink::TakeInherited() { return impl_->TakeInherited(); }
 absl::Status GrpcSink::Flush(int timeout_ms) { return impl_->Flush(timeout_ms); }
 bool GrpcSink::connected() const { return impl_->connected(); }
 

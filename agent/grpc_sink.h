@@ -34,6 +34,7 @@ struct GrpcSinkOptions {
   std::function<ClockReading()> clock;  // the node's four clocks, now; called from any thread
   bool insecure = false;                // may send in the clear to another machine
   size_t spool_bytes_max = kSpoolBytesMax;
+  std::string lease_folder;   // see lease.h; empty: none
   RelayConnect connect;       // for tests: instead of what a vsock address says
   int backoff_ms_min = 100;   // before the second attempt to connect
   int backoff_ms_max = 5000;  // doubled up to this
@@ -50,8 +51,11 @@ class GrpcSink : public Sink {
   // The stream's first record must be its Hello.
   //   FAILED_PRECONDITION  the collector refused this agent for good; says why
   //   RESOURCE_EXHAUSTED   the spool is full of what must not be dropped (queues, facts)
+  //   ABORTED              the collector has other records of this stream, as after a VM's snapshot
+  //                        was restored: begin a new stream, and say why
   absl::Status Put(const NumberedRecord& record) override;
   std::optional<std::vector<std::string>> TakeDetailRequest() override;
+  std::vector<Gap> TakeInherited() override;
   absl::Status Flush(int timeout_ms) override;
 
   // For log lines and tests: whether a collector has welcomed the stream that is open now.

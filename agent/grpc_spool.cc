@@ -8,17 +8,43 @@
 
 #include "correlate/fold.h"
 #include "proto/convert.h"
+#include "proto/texts.h"
 
 namespace ringside {
 namespace {
 
+constexpr size_t kGapBytes = 512;    // of one that stands for nothing that was sent
 constexpr size_t kThinnedShare = 8;  // rarely enough that its cost per record is small
 
 }  // namespace
 
 Spool::Entry Spool::MakeEntry(NumberedRecord record) {
   const size_t bytes = ApproximateBytes(record.record);
-  return Entry{std::make_shared<const NumberedRecord>(std::move(record)), bytes, std::nullopt};
+  return Entry{std::make_shared<const NumberedRecord>(std::move(record)), bytes, {}, false};
+}
+
+void Spool::Loss::Add(const Loss& other) {
+  from_mono_ns = to_mono_ns == 0 ? other.from_mono_ns : std::min(from_mono_ns, other.from_mono_ns);
+  to_mono_ns = std::max(to_mono_ns, other.to_mono_ns);
+  snapshots += other.snapshots;
+  marks += other.marks;
+  events += other.events;
+  lines += other.lines;
+}
+
+Spool::Entry Spool::MakeGap(uint64_t number, Losses run) const {
+  Loss loss = run.unsent;
+  for (const auto& [sent, one] : run.sent) loss.Add(one);
+  Gap gap{loss.from_mono_ns, loss.to_mono_ns,
+          fmt::format("the agent's spool of {} was full: {} snapshots folded into later ones; {} "
+                      "marks, {} events, {} log lines dropped",
+                      bytes_max_ >> 20 > 0 ? fmt::format("{} MiB", bytes_max_ >> 20)
+                                           : fmt::format("{} KiB", bytes_max_ >> 10),
+                      loss.snapshots, loss.marks, loss.events, loss.lines)};
+  Entry entry = MakeEntry({number, std::move(gap)});
+  entry.bytes += run.sent.size() * sizeof(run.sent[0]);
+  entry.loss = std::move(run);
+  return entry;
 }
 
 // One pass over the oldest entries, which moves what stays into a new row of entries.
@@ -34,8 +60,9 @@ class Spool::Thinner {
     size_t at = 0;
     for (; at < spool_.entries_.size(); ++at) {
       Entry& entry = spool_.entries_[at];
-      if (!carried_ && spool_.bytes_ <= target_bytes_) break;
-      if (spool_.bytes_ > target_bytes_ && MayGo(entry, at)) {
+      const bool enough = spool_.bytes_ + Owed() <= target_bytes_;
+      if (!carried_ && enough) break;
+      if (!enough && MayGo(entry, at)) {
         Drop(entry);
       } else {
         Keep(std::move(entry));
@@ -57,6 +84,9 @@ class Spool::Thinner {
            std::holds_alternative<EventChunk>(record) || std::holds_alternative<LogLine>(record);
   }
 
+  // What the Gap that is being made will take.
+  size_t Owed() const { return run_ ? kGapBytes + run_->sent.size() * sizeof(run_->sent[0]) : 0; }
+
   void Drop(const Entry& entry) {
     const uint64_t number = entry.record->number;
     // A Gap must not claim that records are missing which were sent all the same.
@@ -65,8 +95,15 @@ class Spool::Thinner {
     }
     last_dropped_ = number;
     spool_.bytes_ -= entry.bytes;
+    if (!run_) run_.emplace();
     if (entry.loss) {
-      AddLoss(*entry.loss);
+      // A Gap that was sent may have arrived, and then says it all.
+      if (number <= spool_.ever_sent_) {
+        run_->sent.emplace_back(number, entry.loss->unsent);
+      } else {
+        run_->unsent.Add(entry.loss->unsent);
+      }
+      run_->sent.insert(run_->sent.end(), entry.loss->sent.begin(), entry.loss->sent.end());
       return;
     }
     Loss loss;
@@ -89,20 +126,11 @@ class Spool::Thinner {
       loss.lines = 1;
       loss.from_mono_ns = loss.to_mono_ns = line->mono_ns;
     }
-    AddLoss(loss);
-  }
-
-  void AddLoss(const Loss& loss) {
-    if (!run_) {
-      run_ = loss;
-      return;
+    if (number <= spool_.ever_sent_) {
+      run_->sent.emplace_back(number, loss);
+    } else {
+      run_->unsent.Add(loss);
     }
-    run_->from_mono_ns = std::min(run_->from_mono_ns, loss.from_mono_ns);
-    run_->to_mono_ns = std::max(run_->to_mono_ns, loss.to_mono_ns);
-    run_->snapshots += loss.snapshots;
-    run_->marks += loss.marks;
-    run_->events += loss.events;
-    run_->lines += loss.lines;
   }
 
   void Keep(Entry entry) {
@@ -111,6 +139,7 @@ class Spool::Thinner {
       const auto& snapshot = std::get<Snapshot>(entry.record->record);
       spool_.bytes_ -= entry.bytes;
       entry = MakeEntry({entry.record->number, FoldSnapshot(*carried_, snapshot)});
+      entry.folded = true;
       spool_.bytes_ += entry.bytes;
       carried_.reset();
     }
@@ -119,13 +148,7 @@ class Spool::Thinner {
 
   void EndRun() {
     if (!run_) return;
-    const Loss loss = *std::exchange(run_, std::nullopt);
-    const std::string what = fmt::format(
-        "the agent's spool of {} MiB was full: {} snapshots folded into later ones; {} marks, {} "
-        "events, {} log lines dropped",
-        spool_.bytes_max_ >> 20, loss.snapshots, loss.marks, loss.events, loss.lines);
-    kept_.push_back(MakeEntry({last_dropped_, Gap{loss.from_mono_ns, loss.to_mono_ns, what}}));
-    kept_.back().loss = loss;
+    kept_.push_back(spool_.MakeGap(last_dropped_, *std::exchange(run_, std::nullopt)));
     spool_.bytes_ += kept_.back().bytes;
     last_dropped_ = 0;
   }
@@ -134,7 +157,7 @@ class Spool::Thinner {
   const size_t target_bytes_;
   size_t newest_snapshot_ = SIZE_MAX;
   std::deque<Entry> kept_;
-  std::optional<Loss> run_;          // adjacent records that were dropped, and
+  std::optional<Losses> run_;        // adjacent records that were dropped, and
   uint64_t last_dropped_ = 0;        // the last of their numbers
   std::optional<Snapshot> carried_;  // waits for the next snapshot that stays
 };
@@ -148,6 +171,7 @@ absl::Status Spool::Put(const NumberedRecord& record) {
   }
   Remember(entry.record);
   bytes_ += entry.bytes;
+  newest_ = record.number;
   entries_.push_back(std::move(entry));
   return absl::OkStatus();
 }
@@ -169,6 +193,27 @@ void Spool::Acknowledge(uint64_t number) {
     bytes_ -= entries_.front().bytes;
     entries_.pop_front();
   }
+  if (entries_.empty() || !entries_.front().loss) return;
+  // Of the run of dropped records that follows, these had arrived.
+  Entry& front = entries_.front();
+  Losses run = *front.loss;
+  if (std::erase_if(run.sent, [&](const auto& one) { return one.first <= number; }) == 0) return;
+  bytes_ -= front.bytes;
+  front = MakeGap(front.record->number, std::move(run));
+  bytes_ += front.bytes;
+}
+
+bool Spool::CouldHaveSent(uint64_t number, uint64_t fingerprint) const {
+  if (number > newest_) return false;
+  if (fingerprint == 0) return true;
+  const auto at = std::lower_bound(
+      entries_.begin(), entries_.end(), number,
+      [](const Entry& entry, uint64_t wanted) { return entry.record->number < wanted; });
+  // What is acknowledged, dropped or folded since cannot be compared.
+  if (at == entries_.end() || at->record->number != number || at->loss || at->folded) return true;
+  NumberedRecord record = *at->record;
+  CleanTexts(record.record);
+  return Fingerprint(record) == fingerprint;
 }
 
 SharedRecord Spool::NextToSend() const {

@@ -8,6 +8,7 @@
 
 #include "agent/agent.h"
 #include "agent/grpc_sink.h"
+#include "agent/lease.h"
 #include "correlate/window.h"
 #include "proto/clocks.h"
 
@@ -53,8 +54,24 @@ class ConnectionWatch {
   bool said_ = false;
 };
 
-int Run(const AgentOptions& options, const GrpcSinkOptions& sink_options,
-        const std::string& relay_at) {
+// Until it is asked to stop; ABORTED if a new stream has to begin.
+absl::Status Watch(const AgentOptions& options, const GrpcSinkOptions& sink_options,
+                   GrpcSink& sink) {
+  auto agent = Agent::Start(options, &sink);
+  if (!agent.ok()) return agent.status();
+  std::cerr << "ready: watching " << (*agent)->totals().queues << " queues, sending to "
+            << sink_options.address << "\n";
+  const std::string degraded = WhyDegraded((*agent)->hello().hooks, options.limit);
+  if (!degraded.empty()) std::cerr << "ringside-agent: warning: " << degraded << "\n";
+  ConnectionWatch watch(sink, sink_options.address);
+  while (g_stop == 0) {
+    watch.Look();
+    if (absl::Status status = (*agent)->Step(); !status.ok()) return status;
+  }
+  return (*agent)->Stop("asked to stop");
+}
+
+int Run(AgentOptions options, const GrpcSinkOptions& sink_options, const std::string& relay_at) {
   std::unique_ptr<ByteRelay> relay;
   if (!relay_at.empty()) {
     auto started = StartRelay(relay_at, sink_options.address);
@@ -64,24 +81,23 @@ int Run(const AgentOptions& options, const GrpcSinkOptions& sink_options,
     }
     relay = *std::move(started);
   }
-  auto sink = GrpcSink::Create(sink_options);
-  if (!sink.ok()) {
-    std::cerr << "ringside-agent: " << sink.status().message() << "\n";
-    return absl::IsInvalidArgument(sink.status()) ? kExitUsage : kExitFailure;
+  // Set back twice within so short a time, it is the collector that is wrong.
+  constexpr int64_t kAgainAfterNs = 10'000'000'000;
+  for (;;) {
+    const int64_t begun_mono_ns = MonotonicNs();
+    auto sink = GrpcSink::Create(sink_options);
+    if (!sink.ok()) {
+      std::cerr << "ringside-agent: " << sink.status().message() << "\n";
+      return absl::IsInvalidArgument(sink.status()) ? kExitUsage : kExitFailure;
+    }
+    const absl::Status status = Watch(options, sink_options, **sink);
+    if (status.ok()) return 0;
+    if (!absl::IsAborted(status) || MonotonicNs() - begun_mono_ns < kAgainAfterNs) {
+      return Fail(status);
+    }
+    Fail(status);
+    options.begins_because = std::string(status.message());
   }
-  auto agent = Agent::Start(options, sink->get());
-  if (!agent.ok()) return Fail(agent.status());
-  std::cerr << "ready: watching " << (*agent)->totals().queues << " queues, sending to "
-            << sink_options.address << "\n";
-  const std::string degraded = WhyDegraded((*agent)->hello().hooks, options.limit);
-  if (!degraded.empty()) std::cerr << "ringside-agent: warning: " << degraded << "\n";
-  ConnectionWatch watch(**sink, sink_options.address);
-  while (g_stop == 0) {
-    watch.Look();
-    if (absl::Status status = (*agent)->Step(); !status.ok()) return Fail(status);
-  }
-  if (absl::Status status = (*agent)->Stop("asked to stop"); !status.ok()) return Fail(status);
-  return 0;
 }
 
 }  // namespace
@@ -93,6 +109,7 @@ int main(int argc, char** argv) {
   app.set_version_flag("--version", RINGSIDE_VERSION);
   AgentOptions options;
   GrpcSinkOptions sink;
+  sink.lease_folder = kLeaseFolder;
   std::string role = "auto";
   std::string rung;
   int interval_ms = 500;
@@ -117,6 +134,8 @@ int main(int argc, char** argv) {
   app.add_option("--btf", options.btf,
                  "BTF of this kernel, or a folder of RELEASE.btf (default: the kernel's own, else "
                  "built in)");
+  app.add_option("--lease-dir", sink.lease_folder,
+                 "Folder for what a killed agent leaves for the next (default /run/ringside)");
   app.add_flag("--insecure", sink.insecure, "Send in the clear to an address beyond this machine");
   app.footer(
       "Exit codes: 0 asked to stop, 2 usage, 4 failure. Needs root (or CAP_BPF, CAP_PERFMON, "

@@ -4,6 +4,7 @@
 #define RINGSIDE_AGENT_SINK_H_
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -22,6 +23,8 @@ class Sink {
   // Queues ("eth0/rx1", "vm1/eth0/rx1") whose detail events somebody asked for since the last call;
   // nothing if no one did.
   virtual std::optional<std::vector<std::string>> TakeDetailRequest() { return std::nullopt; }
+  // What is known of agents here that were killed, to be put once, right after the stream's Hello.
+  virtual std::vector<Gap> TakeInherited() { return {}; }
   // Waits until everything put so far is safe, at most `timeout_ms`. DEADLINE_EXCEEDED if not.
   virtual absl::Status Flush(int timeout_ms) = 0;
 };

@@ -19,6 +19,8 @@ constexpr int64_t kCommitEvery_ns = 200'000'000;
 constexpr int64_t kRetryEvery_ns = 1'000'000'000;  // of a full disk: each try writes all that waits
 // Taken from the queue at once: what was offered first must not wait for all that came after.
 constexpr size_t kBatchMax = 4096;
+// Agents that were killed, in one life of a collector: one a minute for a month and more.
+constexpr size_t kKilledMax = size_t{1} << 16;
 
 std::string Rfc3339(int64_t real_ns) {
   const std::time_t seconds = real_ns / 1'000'000'000;
@@ -32,7 +34,7 @@ std::string Text(const absl::Status& status) {
 
 }  // namespace
 
-Ingest::Ingest(std::unique_ptr<IncidentWriter> writer, std::map<StreamKey, uint64_t> earlier,
+Ingest::Ingest(std::unique_ptr<IncidentWriter> writer, std::map<StreamKey, CommittedStream> earlier,
                Clock clock, Log log, IngestListener* listener)
     : writer_(std::move(writer)),
       earlier_(std::move(earlier)),
@@ -123,9 +125,15 @@ bool Ingest::Handle(IngestItem& item) {
   }
   const auto stream = streams_.find(item.key);
   if (stream == streams_.end() || stream->second.peer != item.peer) return true;  // superseded
+  const bool repeated = item.record.number > 0 && item.record.number <= stream->second.taken;
   absl::Status status;
   if (!Append(item, status)) return false;
   if (status.ok() && listener_ != nullptr) listener_->OnRecord(item.key, item.record);
+  if (status.ok() && !repeated) {
+    stream->second.taken = std::max(stream->second.taken, item.record.number);
+    NoteEvents(item.key, item.record.record);
+    HandleLost(item);
+  }
   if (std::holds_alternative<Bye>(item.record.record)) stream->second.said_bye = true;
   if (!status.ok()) {
     item.peer->OnRefused(Text(status));
@@ -138,7 +146,12 @@ bool Ingest::HandleHello(IngestItem& item) {
   const bool known = writer_->Knows(item.key);
   const auto earlier = earlier_.find(item.key);
   if (!known && earlier != earlier_.end()) {
-    writer_->Continue(item.key, earlier->second).IgnoreError();  // fails if it was done before
+    // Fails if it was done before.
+    writer_->Continue(item.key, earlier->second.number).IgnoreError();
+  }
+  if (killed_.contains(item.key)) {
+    item.peer->OnRefused("another agent of its machine has said that it was killed");
+    return true;
   }
   absl::Status status;
   if (!Append(item, status)) return false;
@@ -155,8 +168,48 @@ bool Ingest::HandleHello(IngestItem& item) {
   stream.peer = item.peer;
   stream.name = std::get<Hello>(item.record.record).name;
   stream.fresh = !known;
+  stream.taken = writer_->CommittedNumber(item.key);
   commit_now_ = true;
   return true;
+}
+
+void Ingest::NoteEvents(const StreamKey& key, const Record& record) {
+  const auto* chunk = std::get_if<EventChunk>(&record);
+  if (chunk == nullptr) return;
+  uint64_t& event = events_[key];
+  event = std::max(event, chunk->first_number + chunk->count - 1);
+}
+
+// An agent was killed, and the next one says how far it had come: what is not here is lost.
+void Ingest::HandleLost(const IngestItem& item) {
+  const auto* gap = std::get_if<Gap>(&item.record.record);
+  if (gap == nullptr || !item.lost) return;
+  const LostAgent& lost = *item.lost;
+  const StreamKey key = {item.key.machine_id, item.key.boot_id, lost.instance};
+  if (key == item.key || killed_.size() >= kKilledMax || !killed_.insert(key).second) return;
+  const auto old = streams_.find(key);
+  if (old != streams_.end()) {
+    old->second.peer->OnRefused("another agent of its machine has said that it was killed");
+    streams_.erase(old);
+  }
+  CommittedStream have;
+  if (const auto earlier = earlier_.find(key); earlier != earlier_.end()) have = earlier->second;
+  have.number = std::max(have.number, writer_->AcceptedNumber(key));
+  if (const auto event = events_.find(key); event != events_.end()) {
+    have.event = std::max(have.event, event->second);
+  }
+  if (lost.last_number <= have.number) return;
+  const Gap known{gap->from_mono_ns, gap->to_mono_ns,
+                  fmt::format("of the agent {}, which was killed, records {} to {} are lost, with "
+                              "at most {} events",
+                              lost.instance, have.number + 1, lost.last_number,
+                              lost.last_event > have.event ? lost.last_event - have.event : 0)};
+  log_(known.what);
+  if (const absl::Status status = writer_->Append(item.key, {0, known}); !status.ok()) {
+    log_(Text(status));
+  } else if (listener_ != nullptr) {
+    listener_->OnRecord(item.key, {0, known});
+  }
 }
 
 void Ingest::HandleEnd(const IngestItem& item) {
@@ -230,7 +283,12 @@ void Ingest::Acknowledge() {
     const uint64_t number = writer_->CommittedNumber(key);
     if (!stream.welcomed) {
       stream.welcomed = true;
-      stream.peer->OnWelcome(number, stream.fresh);
+      uint64_t hash = writer_->CommittedHash(key);
+      const auto earlier = earlier_.find(key);
+      if (earlier != earlier_.end() && earlier->second.number == number) {
+        hash = earlier->second.hash;
+      }
+      stream.peer->OnWelcome(number, hash, stream.fresh);
     } else if (number > stream.acknowledged) {
       stream.peer->OnCommitted(number);
     }

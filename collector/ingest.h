@@ -18,11 +18,13 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <thread>
 #include <utility>
 #include <vector>
 
+#include "collector/store/incident_reader.h"
 #include "collector/store/incident_writer.h"
 #include "correlate/records.h"
 #include "proto/sync.h"
@@ -37,9 +39,9 @@ inline constexpr size_t kIngestBytesMax = size_t{64} << 20;
 class IngestPeer {
  public:
   virtual ~IngestPeer() = default;
-  // Its Hello is committed, and everything of its stream up to `last_number`. `fresh`: the present
-  // file had nothing of the stream before.
-  virtual void OnWelcome(uint64_t last_number, bool fresh) = 0;
+  // Its Hello is committed, and everything of its stream up to `last_number`, whose fingerprint is
+  // `last_hash` (0: not known). `fresh`: the present file had nothing of the stream before.
+  virtual void OnWelcome(uint64_t last_number, uint64_t last_hash, bool fresh) = 0;
   virtual void OnCommitted(uint64_t number) = 0;
   // Nothing of it is taken any more.
   virtual void OnRefused(const std::string& why) = 0;
@@ -57,12 +59,20 @@ class IngestListener {
   virtual void OnEnd(const StreamKey& key) = 0;
 };
 
+// An agent that was killed: how far it had come, as the next one on its machine says.
+struct LostAgent {
+  std::string instance;
+  uint64_t last_number = 0;
+  uint64_t last_event = 0;
+};
+
 struct IngestItem {
   enum class Kind { kRecord, kEnd };
   Kind kind = Kind::kRecord;
   std::shared_ptr<IngestPeer> peer;
-  StreamKey key;          // of kRecord: a stream's Hello (number 1) claims it for this peer
-  NumberedRecord record;  // number 0: the collector's own addition
+  StreamKey key;                  // of kRecord: a stream's Hello (number 1) claims it for this peer
+  NumberedRecord record;          // number 0: the collector's own addition
+  std::optional<LostAgent> lost;  // of a Gap that tells of one
   // Of kEnd: the agent's clock when it was heard last, and why the collector ended it, if it did.
   int64_t last_mono_ns = 0;
   std::string why;
@@ -73,9 +83,9 @@ class Ingest {
   using Clock = std::function<ClockReading()>;
   using Log = std::function<void(const std::string& line)>;
 
-  // `earlier`: newest number of each stream in the store's older files. `listener` may be null.
-  Ingest(std::unique_ptr<IncidentWriter> writer, std::map<StreamKey, uint64_t> earlier, Clock clock,
-         Log log, IngestListener* listener = nullptr);
+  // `earlier`: what the store's older files have of each stream. `listener` may be null.
+  Ingest(std::unique_ptr<IncidentWriter> writer, std::map<StreamKey, CommittedStream> earlier,
+         Clock clock, Log log, IngestListener* listener = nullptr);
   ~Ingest();
 
   // Takes the item, also where there is no room. False: stop reading until OnRoom, which does not
@@ -93,6 +103,7 @@ class Ingest {
     std::shared_ptr<IngestPeer> peer;  // the connection that speaks for it now
     std::string name;
     uint64_t acknowledged = 0;
+    uint64_t taken = 0;  // newest number that was appended
     bool said_bye = false;
     bool welcomed = false;
     bool fresh = false;
@@ -103,6 +114,8 @@ class Ingest {
   // False if the item must be tried again later.
   bool Handle(IngestItem& item);
   bool HandleHello(IngestItem& item);
+  void HandleLost(const IngestItem& item);
+  void NoteEvents(const StreamKey& key, const Record& record);
   void HandleEnd(const IngestItem& item);
   bool Append(const IngestItem& item, absl::Status& status);
   void AppendChanges(std::vector<EvaluationChange> changes);
@@ -111,13 +124,15 @@ class Ingest {
   void Acknowledge();
 
   const std::unique_ptr<IncidentWriter> writer_;  // of the writer thread
-  const std::map<StreamKey, uint64_t> earlier_;
+  const std::map<StreamKey, CommittedStream> earlier_;
   const Clock clock_;
   const Log log_;
   IngestListener* const listener_;
 
   // Of the writer thread:
   std::map<StreamKey, Stream> streams_;
+  std::map<StreamKey, uint64_t> events_;  // newest of each stream that was taken
+  std::set<StreamKey> killed_;            // streams that another agent has spoken for
   std::deque<IngestItem> work_;
   // Told after the next commit; with a key, its stream's last acknowledgement before.
   std::vector<std::pair<std::shared_ptr<IngestPeer>, std::optional<StreamKey>>> ended_;

@@ -140,7 +140,7 @@ absl::Status CollectorServer::Impl::OpenStore() {
     return absl::PermissionDeniedError(fmt::format("{}: {}", options_.store, error.message()));
   }
   std::vector<std::string> warnings;
-  std::map<StreamKey, uint64_t> earlier = CommittedNumbers(options_.store, warnings);
+  std::map<StreamKey, CommittedStream> earlier = CommittedStreams(options_.store, warnings);
   for (const std::string& warning : warnings) options_.log(warning);
   absl::StatusOr<std::unique_ptr<IncidentWriter>> writer =
       NewIncident(options_.store, options_.name, options_.clock().real_ns);

@@ -3,8 +3,10 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <utility>
 
+#include "correlate/counts.h"
 #include "proto/texts.h"
 
 namespace ringside {
@@ -20,6 +22,23 @@ constexpr size_t kProbesOpenMax = 16;
 
 std::string Text(const absl::Status& status) {
   return std::string(status.message().data(), status.message().size());
+}
+
+// Whether no row of the stream is left out: else its fingerprints are not ours.
+bool KnowsAllNames(const v1::Hello& hello) {
+  return std::all_of(hello.count_names().begin(), hello.count_names().end(),
+                     [](const std::string& name) { return CountByName(name).has_value(); }) &&
+         std::all_of(hello.gauge_names().begin(), hello.gauge_names().end(),
+                     [](const std::string& name) { return GaugeByName(name).has_value(); });
+}
+
+std::optional<LostAgent> LostBy(const v1::FromAgent& message) {
+  if (!message.has_gap() || !message.gap().has_lost()) return std::nullopt;
+  const v1::LostAgent& in = message.gap().lost();
+  LostAgent lost{in.instance(), std::min(in.last_number(), kCountMax),
+                 std::min(in.last_event(), kCountMax)};
+  CleanText(lost.instance, kNameBytesMax);
+  return lost;
 }
 
 }  // namespace
@@ -67,8 +86,9 @@ absl::Status Session::TakeMessage(const v1::FromAgent& message, const ClockReadi
   if (!record.ok()) return record.status();
   if (!key_) {
     if (absl::Status status = TakeHello(*record); !status.ok()) return status;
+    comparable_ = KnowsAllNames(message.hello());
   }
-  room_ = OfferRecord(*std::move(record));
+  room_ = OfferRecord(*std::move(record), LostBy(message));
   if (!names_noted_ && decoder_.skipped_rows() > 0) NoteUnknownNames();
   return absl::OkStatus();
 }
@@ -126,8 +146,9 @@ void Session::NoteUnknownNames() {
   room_ &= OfferRecord({0, Gap{agent_mono_ns, agent_mono_ns, what}});
 }
 
-bool Session::OfferRecord(NumberedRecord record) {
+bool Session::OfferRecord(NumberedRecord record, std::optional<LostAgent> lost) {
   IngestItem item;
+  item.lost = std::move(lost);
   item.peer = self_;
   item.key = *key_;
   item.record = std::move(record);
@@ -156,13 +177,14 @@ void Session::OnRoom() {
   stream_.StartRead();
 }
 
-void Session::OnWelcome(uint64_t last_number, bool fresh) {
+void Session::OnWelcome(uint64_t last_number, uint64_t last_hash, bool fresh) {
   v1::ToAgent message;
   v1::Welcome* welcome = message.mutable_welcome();
   welcome->set_protocol(kProtocol);
   welcome->set_last_number(last_number);
   welcome->set_collector(context_.name);
   welcome->set_fresh(fresh);
+  if (comparable_) welcome->set_last_hash(last_hash);
   Send(std::move(message));
   if (!context_.detail.empty()) {
     v1::ToAgent detail;

@@ -53,7 +53,7 @@ class Session : public IngestPeer {
   void OnCancel();
   void OnDone();
 
-  void OnWelcome(uint64_t last_number, bool fresh) override;
+  void OnWelcome(uint64_t last_number, uint64_t last_hash, bool fresh) override;
   void OnCommitted(uint64_t number) override;
   void OnRefused(const std::string& why) override;
   void OnRoom() override;
@@ -69,7 +69,7 @@ class Session : public IngestPeer {
   absl::Status TakeClock(const v1::ClockAnswer& answer, const ClockReading& now);
   absl::Status TakeHeartbeat(const v1::Heartbeat& heartbeat);
   void NoteUnknownNames();
-  bool OfferRecord(NumberedRecord record);
+  bool OfferRecord(NumberedRecord record, std::optional<LostAgent> lost = std::nullopt);
   void OfferEnd(const std::string& why);
   void Send(v1::ToAgent message);
   void Finish(const absl::Status& status);
@@ -85,6 +85,7 @@ class Session : public IngestPeer {
   std::optional<StreamKey> key_;
   bool room_ = true;
   bool names_noted_ = false;
+  bool comparable_ = false;  // its fingerprints are ours; before the Hello is offered
 
   Mutex mutex_;
   v1::ToAgent out_;  // of the write under way

@@ -247,13 +247,13 @@ absl::Status MergeIncidents(const std::vector<std::string>& inputs, const std::s
   return Merge(sources, output);
 }
 
-std::map<StreamKey, uint64_t> CommittedNumbers(const std::string& directory,
-                                               std::vector<std::string>& warnings) {
-  std::map<StreamKey, uint64_t> numbers;
+std::map<StreamKey, CommittedStream> CommittedStreams(const std::string& directory,
+                                                      std::vector<std::string>& warnings) {
+  std::map<StreamKey, CommittedStream> streams;
   const absl::StatusOr<std::vector<std::string>> files = FilesIn(directory);
   if (!files.ok()) {
     if (!absl::IsNotFound(files.status())) warnings.push_back(Text(files.status()));
-    return numbers;
+    return streams;
   }
   for (const std::string& path : *files) {
     absl::StatusOr<IncidentFile> file = OpenIncidentFile(path);
@@ -262,14 +262,19 @@ std::map<StreamKey, uint64_t> CommittedNumbers(const std::string& directory,
       continue;
     }
     absl::StatusOr<SqlStatement> select = file->db.Prepare(
-        "SELECT n.machine_id, n.boot_id, s.instance, max(s.last_number, s.base_number)"
+        "SELECT n.machine_id, n.boot_id, s.instance, max(s.last_number, s.base_number),"
+        " (SELECT hash FROM records r WHERE r.stream = s.id AND r.number = s.last_number),"
+        " (SELECT max(first_number + count - 1) FROM event_chunks c WHERE c.stream = s.id)"
         " FROM streams s JOIN nodes n ON n.id = s.node");
     while (select.ok() && select->Next().value_or(false)) {
-      uint64_t& number = numbers[StreamKey{select->Text(0), select->Text(1), select->Text(2)}];
-      number = std::max(number, select->Unsigned(3));
+      CommittedStream& stream =
+          streams[StreamKey{select->Text(0), select->Text(1), select->Text(2)}];
+      if (select->Unsigned(3) > stream.number) stream.hash = select->Unsigned(4);
+      stream.number = std::max(stream.number, select->Unsigned(3));
+      stream.event = std::max(stream.event, select->Unsigned(5));
     }
   }
-  return numbers;
+  return streams;
 }
 
 class IncidentDb::Impl {

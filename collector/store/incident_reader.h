@@ -39,10 +39,17 @@ absl::StatusOr<Recording> ReadIncident(const std::string& path);
 // same record.
 absl::Status MergeIncidents(const std::vector<std::string>& inputs, const std::string& output);
 
-// The newest number of every stream in the files of a store. Files that cannot be read are left out
-// and named in `warnings`.
-std::map<StreamKey, uint64_t> CommittedNumbers(const std::string& directory,
-                                               std::vector<std::string>& warnings);
+// How far a stream has been stored.
+struct CommittedStream {
+  uint64_t number = 0;  // newest record, and
+  uint64_t hash = 0;    // its fingerprint; 0 if it is in no file that can be read
+  uint64_t event = 0;   // newest event
+};
+
+// Every stream in the files of a store. Files that cannot be read are left out and named in
+// `warnings`.
+std::map<StreamKey, CommittedStream> CommittedStreams(const std::string& directory,
+                                                      std::vector<std::string>& warnings);
 
 // An incident opened for SQL, with the `events` table (events_table.h) registered. A directory of
 // several files is joined into a temporary one first, which lives as long as this object.

@@ -85,10 +85,11 @@ class IncidentWriter::Impl {
   const std::string& path() const { return path_; }
   Db& db() { return db_; }
 
+  absl::StatusOr<std::optional<uint64_t>> KnownHash(const WriterStream& stream, uint64_t number);
+
  private:
   absl::StatusOr<Repeat> CheckRepeat(const WriterStream& stream, const NumberedRecord& record,
                                      uint64_t hash);
-  absl::StatusOr<std::optional<uint64_t>> KnownHash(const WriterStream& stream, uint64_t number);
   void NoteClock(const ClockReading& now);
   absl::Status WriteAll();
   absl::Status WriteMeta(bool closing);
@@ -348,6 +349,16 @@ absl::Status IncidentWriter::Close() { return impl_->Close(); }
 uint64_t IncidentWriter::CommittedNumber(const StreamKey& key) const {
   const WriterStream* stream = impl_->Find(key);
   return stream == nullptr ? 0 : stream->committed_number;
+}
+uint64_t IncidentWriter::AcceptedNumber(const StreamKey& key) const {
+  const WriterStream* stream = impl_->Find(key);
+  return stream == nullptr ? 0 : stream->accepted_number;
+}
+uint64_t IncidentWriter::CommittedHash(const StreamKey& key) const {
+  const WriterStream* stream = impl_->Find(key);
+  if (stream == nullptr) return 0;
+  const auto hash = impl_->KnownHash(*stream, stream->committed_number);
+  return hash.ok() ? hash->value_or(0) : 0;
 }
 bool IncidentWriter::Knows(const StreamKey& key) const {
   const WriterStream* stream = impl_->Find(key);

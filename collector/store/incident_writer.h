@@ -75,6 +75,10 @@ class IncidentWriter {
 
   // Newest number of the stream that is committed, here or in an earlier file; 0 if none.
   uint64_t CommittedNumber(const StreamKey& key) const;
+  // Newest number that was appended, committed or not.
+  uint64_t AcceptedNumber(const StreamKey& key) const;
+  // Fingerprint of the newest that is committed; 0 if it is not in this file.
+  uint64_t CommittedHash(const StreamKey& key) const;
   // Whether the file has anything of this stream.
   bool Knows(const StreamKey& key) const;
   const std::string& path() const;

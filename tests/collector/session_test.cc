@@ -83,7 +83,7 @@ class SessionTest : public testing::Test {
       return ClockAt(kSecond_ns + passed.count());
     };
     ingest_ = std::make_unique<Ingest>(NewWriter(scratch_ / "a.rsi"),
-                                       std::map<StreamKey, uint64_t>(), clock, context_.log);
+                                       std::map<StreamKey, CommittedStream>(), clock, context_.log);
     context_.ingest = ingest_.get();
     session_ = Session::Start(context_, &stream_, [](Session*) {});
   }

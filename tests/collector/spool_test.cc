@@ -127,6 +127,62 @@ TEST(SpoolTest, AGapDoesNotClaimWhatWasSent) {
   EXPECT_THAT(std::get<Gap>(rest.front().record).what, HasSubstr(" " + lines));
 }
 
+// Dropped records that were sent may have arrived; the collector's next word tells which.
+TEST(SpoolTest, AGapDoesNotClaimWhatTurnsOutToHaveArrived) {
+  Spool spool(20'000);
+  ASSERT_TRUE(spool.Put({1, MakeHello("vm1")}).ok());
+  uint64_t number = 1;
+  const auto put = [&](uint64_t lines) {
+    for (; lines > 0; --lines) {
+      ASSERT_TRUE(spool.Put({++number, LogLine{9, 6, std::string(200, 'x')}}).ok());
+    }
+  };
+  put(10);
+  EXPECT_EQ(Drain(spool).size(), 11u);
+  spool.MarkSent(spool.acknowledged());  // the connection breaks
+  put(90);
+  spool.Acknowledge(1);
+  spool.MarkSent(1);
+  const auto lines_told = [&] {
+    const auto* gap = std::get_if<Gap>(&spool.NextToSend()->record);
+    if (gap == nullptr) return uint64_t{0};
+    uint64_t lines = 0;
+    EXPECT_EQ(sscanf(gap->what.c_str(),
+                     "the agent's spool of 19 KiB was full: 0 snapshots folded into later ones; 0 "
+                     "marks, 0 events, %lu log lines dropped",
+                     &lines),
+              1)
+        << gap->what;
+    return lines;
+  };
+  const uint64_t first = spool.NextToSend()->number;
+  EXPECT_EQ(lines_told(), first - 1);  // all from 2 on
+  spool.Acknowledge(7);                // six of them had arrived
+  EXPECT_EQ(spool.NextToSend()->number, first);
+  EXPECT_EQ(lines_told(), first - 7);
+  // The Gap is sent, the connection breaks, and it is dropped into a larger one.
+  Drain(spool);
+  spool.MarkSent(7);
+  put(60);
+  const uint64_t second = spool.NextToSend()->number;
+  ASSERT_GT(second, first);
+  EXPECT_EQ(lines_told(), second - 7);
+  spool.Acknowledge(first);  // it had arrived
+  EXPECT_EQ(lines_told(), second - first);
+}
+
+TEST(SpoolTest, ACollectorMustHaveWhatWasPut) {
+  Spool spool(1 << 20);
+  ASSERT_TRUE(spool.Put({1, MakeHello("vm1")}).ok());
+  ASSERT_TRUE(spool.Put({2, LogLine{1, 1, "x"}}).ok());
+  EXPECT_TRUE(spool.CouldHaveSent(2, Fingerprint({2, LogLine{1, 1, "x"}})));
+  EXPECT_FALSE(spool.CouldHaveSent(2, Fingerprint({2, LogLine{1, 1, "y"}})));
+  EXPECT_TRUE(spool.CouldHaveSent(2, 0));
+  EXPECT_FALSE(spool.CouldHaveSent(3, 0));
+  spool.Acknowledge(2);
+  EXPECT_TRUE(spool.CouldHaveSent(1, 77));  // long safe: not here any more
+}
+
 TEST(SpoolTest, FullOfWhatMustStayIsSaid) {
   Spool spool(10'000);
   absl::Status status = spool.Put({1, MakeHello("vm1")});
