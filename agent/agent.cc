@@ -30,7 +30,9 @@ constexpr int64_t kFullEveryNs = 10'000 * kMsNs;
 constexpr int64_t kStepNs = 50 * kMsNs;
 // A record stays well below the wire's message limit.
 constexpr size_t kMarksPerRecord = 2048;
-constexpr size_t kEventsPerChunk = 64 << 10;
+// Where the rings filled to a quarter within one step, the next comes sooner.
+constexpr int64_t kHurryNs = 5 * kMsNs;
+constexpr size_t kHurryEvents = RS_EVENT_BYTES / (sizeof(rs_event) + 8) / 4;
 
 // The kernel's symbols are read once: 200,000 lines.
 absl::StatusOr<ProbeOptions> ProbeOptionsFrom(const AgentOptions& options) {
@@ -72,8 +74,8 @@ absl::StatusOr<std::unique_ptr<Agent>> Agent::Start(const AgentOptions& options,
   agent->started_mono_ns_ = agent->hello_.clock.mono_ns;
   if (absl::Status status = agent->Put(agent->hello_); !status.ok()) return status;
   if (absl::Status status = agent->SayInherited(); !status.ok()) return status;
-  agent->wish_ = options.detail;
-  for (const auto& probe : agent->probes_) probe->SetDetail(options.detail);
+  agent->details_.SetNode(agent->hello_.name);
+  if (absl::Status status = agent->SetWishes(options.detail); !status.ok()) return status;
   if (absl::Status status = agent->TakeSnapshot(true); !status.ok()) return status;
   agent->next_snapshot_mono_ns_ = MonotonicNs() + options.snapshot_interval_ns;
   agent->next_full_mono_ns_ = MonotonicNs() + kFullEveryNs;
@@ -202,6 +204,7 @@ absl::Status Agent::FollowModules(int64_t now_mono_ns) {
 absl::Status Agent::Discover(int64_t now_mono_ns) {
   if (absl::Status status = FollowModules(now_mono_ns); !status.ok()) return status;
   for (const auto& probe : probes_) probe->Discover(now_mono_ns);
+  ApplyDetail();
   next_discover_mono_ns_ = now_mono_ns + kDiscoverEveryNs;
   for (QueueInfo& info : registry_.TakeChanged()) {
     if (absl::Status status = Put(std::move(info)); !status.ok()) return status;
@@ -253,6 +256,8 @@ absl::Status Agent::TakeSnapshot(bool full) {
   for (const Sample& sample : readings.samples) {
     if (sample.count == Count::kGuestIrq) totals_.interrupts += sample.lo;
   }
+  totals_.dropped = 0;
+  for (const HookSample& hook : readings.hooks) totals_.dropped += hook.dropped;
   ++totals_.snapshots;
   if (absl::Status status = Put(std::move(snapshot)); !status.ok() || !full) return status;
   return SayHookStates(readings.hooks);
@@ -264,39 +269,56 @@ absl::Status Agent::SayHookStates(const std::vector<HookSample>& samples) {
   return Put(hello_);
 }
 
-absl::Status Agent::PutEvents(std::vector<Event> events) {
-  for (size_t at = 0; at < events.size(); at += kEventsPerChunk) {
-    const size_t n = std::min(kEventsPerChunk, events.size() - at);
-    const std::vector<Event> part(events.begin() + at, events.begin() + at + n);
-    auto chunk = EncodeChunk(part, next_event_);
-    if (!chunk.ok()) return chunk.status();
-    next_event_ += n;
-    totals_.events += n;
-    if (absl::Status status = Put(*std::move(chunk)); !status.ok()) return status;
-  }
-  return absl::OkStatus();
+void Agent::ApplyDetail() {
+  for (const auto& probe : probes_) probe->SetDetail(&details_);
+  for (std::string& note : details_.TakeNotes()) notes_.push_back(std::move(note));
 }
 
-absl::Status Agent::DrainRings() {
+// Says so in the stream, too: which events are missing because nobody asked for them.
+absl::Status Agent::SetWishes(const std::vector<std::string>& wishes) {
+  const std::string before = details_.Text();
+  details_.SetWishes(wishes);
+  if (details_.Text() == before) return absl::OkStatus();
+  return Put(Fact{.mono_ns = MonotonicNs(), .name = "detail", .value = details_.Text()});
+}
+
+absl::Status Agent::PackEvents(int64_t now_mono_ns, bool all) {
+  absl::Status status =
+      packer_.Pack(now_mono_ns, all, [this](EventChunk chunk) { return Put(std::move(chunk)); });
+  totals_.events = packer_.arrived();
+  totals_.late = packer_.late();
+  return status;
+}
+
+absl::Status Agent::DrainRings(bool all) {
+  const int64_t now = MonotonicNs();
   std::vector<Mark> marks;
-  std::vector<Event> events;
-  for (const auto& probe : probes_) probe->Drain(&marks, &events);
+  const size_t before = packer_.arrivals()->size();
+  for (const auto& probe : probes_) probe->Drain(&marks, packer_.arrivals());
+  hurry_ = packer_.arrivals()->size() - before > kHurryEvents;
   for (size_t at = 0; at < marks.size(); at += kMarksPerRecord) {
     const size_t end = std::min(at + kMarksPerRecord, marks.size());
     Marks record;
     record.marks.assign(marks.begin() + at, marks.begin() + end);
     if (absl::Status status = Put(std::move(record)); !status.ok()) return status;
   }
-  return PutEvents(std::move(events));
+  return PackEvents(now, all);
+}
+
+absl::Status Agent::SayLate(int64_t now_mono_ns) {
+  if (packer_.late() == late_said_) return absl::OkStatus();
+  late_said_ = packer_.late();
+  return Put(
+      Fact{.mono_ns = now_mono_ns, .name = "events.late", .value = std::to_string(late_said_)});
 }
 
 absl::Status Agent::Step() {
   const int64_t now = MonotonicNs();
   if (auto wish = sink_->TakeDetailRequest()) {
-    wish_ = *std::move(wish);
-    for (const auto& probe : probes_) probe->SetDetail(wish_);
+    if (absl::Status status = SetWishes(*wish); !status.ok()) return status;
+    ApplyDetail();
   }
-  if (absl::Status status = DrainRings(); !status.ok()) return status;
+  if (absl::Status status = DrainRings(false); !status.ok()) return status;
   for (LogLine& line : log_.Read()) {
     for (const auto& probe : probes_) probe->OnLogLine(line);
     if (absl::Status status = Put(std::move(line)); !status.ok()) return status;
@@ -311,17 +333,20 @@ absl::Status Agent::Step() {
     for (Fact& fact : facts_.Changed(now, registry_)) {
       if (absl::Status status = Put(std::move(fact)); !status.ok()) return status;
     }
+    if (absl::Status status = SayLate(now); !status.ok()) return status;
   }
-  const int64_t left = std::clamp<int64_t>(next_snapshot_mono_ns_ - MonotonicNs(), 0, kStepNs);
+  const int64_t left =
+      std::clamp<int64_t>(next_snapshot_mono_ns_ - MonotonicNs(), 0, hurry_ ? kHurryNs : kStepNs);
   const timespec pause{.tv_sec = 0, .tv_nsec = left};
   nanosleep(&pause, nullptr);  // a signal may end it early: the caller looks
   return absl::OkStatus();
 }
 
 absl::Status Agent::Stop(const std::string& reason) {
-  absl::Status status = DrainRings();
+  absl::Status status = DrainRings(false);
   if (status.ok()) status = TakeSnapshot(true);
-  if (status.ok()) status = DrainRings();  // marks up to the last snapshot
+  if (status.ok()) status = DrainRings(true);  // marks up to the last snapshot
+  if (status.ok()) status = SayLate(MonotonicNs());
   if (status.ok()) status = SayGivenUp(MonotonicNs(), CostPlan(), totals_.cost_percent);
   if (status.ok()) status = Put(Bye{.clock = ReadClocks(), .reason = reason});
   probes_.clear();

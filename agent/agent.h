@@ -13,11 +13,14 @@
 #include <memory>
 #include <string>
 #include <tuple>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "agent/cost_meter.h"
+#include "agent/details.h"
+#include "agent/event_packer.h"
 #include "agent/facts.h"
 #include "agent/governor.h"
 #include "agent/kernel_log.h"
@@ -29,7 +32,7 @@ namespace ringside {
 struct AgentOptions {
   uint32_t roles = 0;               // RoleBits; 0: whatever this machine can be
   std::string name;                 // shown name; empty: the host's
-  std::vector<std::string> detail;  // queues whose events are wanted from the start
+  std::vector<std::string> detail;  // wishes from the start (proto/detail_wish.h)
   int64_t snapshot_interval_ns = 100'000'000;
   Rung limit = Rung::kTpBtf;  // no better rung is tried (see RungAllowed)
   // What the agent may cost this node, kernel side included, in percent of all its CPUs; 0: no
@@ -63,6 +66,7 @@ struct AgentTotals {
   uint64_t snapshots = 0;
   uint64_t events = 0;
   uint64_t dropped = 0;     // marks and events that found a ring full
+  uint64_t late = 0;        // events that came out of a ring after their time was packed
   double cost_percent = 0;  // of the node, over the last second
 };
 
@@ -73,6 +77,8 @@ class Agent {
   absl::Status Stop(const std::string& reason);
   const Hello& hello() const { return hello_; }
   const AgentTotals& totals() const { return totals_; }
+  // What there is to say to people since the last call: wishes that mean nothing here, and such.
+  std::vector<std::string> TakeNotes() { return std::exchange(notes_, {}); }
 
  private:
   Agent(const AgentOptions& options, Sink* sink)
@@ -96,8 +102,11 @@ class Agent {
     std::vector<Part> parts;
   };
   Readings ReadAll();
-  absl::Status DrainRings();
-  absl::Status PutEvents(std::vector<Event> events);
+  absl::Status DrainRings(bool all);
+  absl::Status PackEvents(int64_t now_mono_ns, bool all);
+  absl::Status SetWishes(const std::vector<std::string>& wishes);
+  void ApplyDetail();
+  absl::Status SayLate(int64_t now_mono_ns);
   // Looks at the cost once a second and gives something up, or takes it back (agent_cost.cc).
   absl::Status Govern(int64_t now_mono_ns);
   absl::Status ApplyPlan(int64_t now_mono_ns, double percent);
@@ -113,6 +122,11 @@ class Agent {
   std::vector<std::unique_ptr<Probe>> probes_;
   KernelLog log_;
   Facts facts_;
+  Details details_;
+  EventPacker packer_;
+  std::vector<std::string> notes_;
+  uint64_t late_said_ = 0;
+  bool hurry_ = false;  // rings fill fast: look again soon
   Hello hello_;
   int64_t started_mono_ns_ = 0;
   std::map<std::string, uint64_t> modules_;  // as of the last look
@@ -121,9 +135,7 @@ class Agent {
   Governor governor_;
   int64_t next_look_mono_ns_ = 0;
   std::map<std::string, int64_t> given_up_;  // what the governor does without, since when
-  std::vector<std::string> wish_;            // for details, as last asked for
   uint64_t next_number_ = 1;
-  uint64_t next_event_ = 1;
   uint64_t sequence_ = 0;
   int64_t next_snapshot_mono_ns_ = 0;
   int64_t next_discover_mono_ns_ = 0;

@@ -36,10 +36,9 @@ absl::Status Agent::Govern(int64_t now_mono_ns) {
 absl::Status Agent::ApplyPlan(int64_t now_mono_ns, double percent) {
   const CostPlan& plan = governor_.plan();
   bool changed = false;
-  for (const auto& probe : probes_) {
-    changed |= probe->SetPaused(plan.paused);
-    probe->SetDetail(plan.details ? wish_ : std::vector<std::string>());
-  }
+  for (const auto& probe : probes_) changed |= probe->SetPaused(plan.paused);
+  details_.SetShare(plan.details ? 1u << plan.detail_shift : 0);
+  ApplyDetail();
   if (changed) {
     for (size_t i = 0; i < hello_.hooks.size() && i < hooks_.hooks().size(); ++i) {
       const HookState state = hooks_.hooks()[i].state;

@@ -54,11 +54,6 @@ bool SplitIrqName(const std::string& name, std::string* device, std::string* vq)
   return *vq != "config" && *vq != "virtqueues";
 }
 
-// A record has the low bits of its number, which lies less than 2^32 before its count now.
-uint64_t FullNumber(uint64_t count_now, uint32_t number) {
-  return count_now - static_cast<uint32_t>(static_cast<uint32_t>(count_now) - number);
-}
-
 // virtio_net's "input.3" is the guest's rx3; other drivers' names stay.
 std::string QueueName(const std::string& vq, bool net) {
   if (net && absl::StartsWith(vq, "input.")) return "rx" + vq.substr(6);
@@ -297,7 +292,6 @@ void GuestProbe::Discover(int64_t now_mono_ns) {
     const auto numbers = variant_.known() ? std::nullopt : ReadSpurious(irq.irq);
     if (numbers) variant_.Learn(*numbers, irq.count);
   }
-  SetDetail(detail_);
   if (disabled_before_) return;
   // Said by the log, and still so by the device: a masked entry alone may have other reasons.
   disabled_before_ = ReadDisabledIrqs();
@@ -361,18 +355,9 @@ void GuestProbe::Drain(std::vector<Mark>* marks, std::vector<Event>* events) {
     marks->push_back(std::move(mark));
   };
   const auto on_event = [&](const void* data, size_t size) {
-    rs_event e;
-    if (size < sizeof(e)) return;
-    std::memcpy(&e, data, sizeof(e));
-    if (e.slot >= RS_MAX_SLOTS || queue_of_slot_[e.slot] == QueueId{}) return;
-    events->push_back(Event{.mono_ns = static_cast<int64_t>(e.mono_ns),
-                            .pos = e.pos,
-                            .queue = queue_of_slot_[e.slot],
-                            .kind = e.kind,
-                            .cpu = e.cpu,
-                            .number = FullNumber(slots_[e.slot].irqs, e.number),
-                            .value = e.value,
-                            .rate = e.rate});
+    const auto* e = static_cast<const rs_event*>(data);
+    if (size < sizeof(*e) || e->slot >= RS_MAX_SLOTS) return;
+    events->push_back(MakeEvent(*e, queue_of_slot_[e->slot], CountOf(*e)));
   };
   if (marks_ == nullptr) marks_ = Ring::Open(bpf_->MapFd("marks"));
   if (events_ == nullptr) events_ = Ring::Open(bpf_->MapFd("events"));
@@ -380,18 +365,49 @@ void GuestProbe::Drain(std::vector<Mark>* marks, std::vector<Event>* events) {
   if (events_ != nullptr) events_->Drain(on_event);
 }
 
-void GuestProbe::SetDetail(const std::vector<std::string>& queues) {
-  detail_ = queues;
-  if (slots_ == nullptr) return;
+uint64_t GuestProbe::CountOf(const rs_event& event) const {
+  const volatile rs_guest_slot& s = slots_[event.slot];
+  switch (event.kind) {
+    case RS_EVENT_GUEST_IRQ: return s.irqs;
+    case RS_EVENT_GUEST_HANDLED: return s.handled;
+    case RS_EVENT_GUEST_NONE: return s.none;
+    case RS_EVENT_NAPI_SOFTIRQ: return s.softirq;
+    case RS_EVENT_NAPI_BUSY: return s.busy;
+    case RS_EVENT_NAPI_THREAD: return s.thread;
+    default: return s.netpoll;
+  }
+}
+
+// Kinds whose events can be recorded of the queue; as CountSlot tells what is observed.
+uint32_t GuestProbe::KindsOf(const Queue& queue) const {
+  if (slots_ == nullptr || queue.slot < 0) return 0;
+  uint32_t kinds = EventBit(EventKind::kGuestIrq);
+  if (bpf_->attached(RS_HOOK_IRQ_EXIT)) {
+    kinds |= EventBit(EventKind::kGuestHandled) | EventBit(EventKind::kGuestNone);
+  }
+  const bool polls = queue.rx ? config_.fn_virtnet_poll != 0 : config_.fn_virtnet_poll_tx != 0;
+  if (queue.net && polls && bpf_->attached(RS_HOOK_NAPI)) {
+    for (const EventKind kind : {EventKind::kGuestNapiSoftirq, EventKind::kGuestNapiBusy,
+                                 EventKind::kGuestNapiThread, EventKind::kGuestNapiNetpoll}) {
+      kinds |= EventBit(kind);
+    }
+  }
+  return kinds;
+}
+
+void GuestProbe::SetDetail(Details* details) {
+  if (slots_ != nullptr && detail_slots_ == nullptr) {
+    constexpr uint32_t kAll = ~uint32_t{0};
+    detail_slots_ = std::make_unique<DetailSlots>(bpf_->Table<rs_detail_row>("details"), kAll);
+  }
+  if (detail_slots_ != nullptr) detail_slots_->Begin();
   for (const auto& [name, queue] : queues_) {
     const QueueInfo* info = registry_->Find(queue.id);
-    if (queue.slot < 0 || info == nullptr) continue;
-    const std::string shown = info->device + "/" + info->queue;
-    const bool wanted = std::any_of(detail_.begin(), detail_.end(), [&](const std::string& wish) {
-      return wish == "all" || wish == shown || absl::EndsWith(wish, "/" + shown);
-    });
-    slots_[queue.slot].detail = wanted ? 1 : 0;
+    if (info == nullptr) continue;
+    const QueueDetail detail = details->For(*info, KindsOf(queue));
+    if (detail_slots_ != nullptr) detail_slots_->Want(queue.slot, detail);
   }
+  if (detail_slots_ != nullptr) detail_slots_->Commit(slots_);
 }
 
 }  // namespace ringside

@@ -37,7 +37,7 @@ class GuestProbe : public Probe {
   bool SetPaused(const std::set<std::string>& groups) override;
   void ReadCosts(std::vector<HookCost>* costs) const override;
   void Drain(std::vector<Mark>* marks, std::vector<Event>* events) override;
-  void SetDetail(const std::vector<std::string>& queues) override;
+  void SetDetail(Details* details) override;
   void ReadParts(std::vector<Part>* parts) const override;
   void OnLogLine(const LogLine& line) override;
   // How often the kernel's own count of unhandled interrupts was what the hook had followed, and
@@ -84,6 +84,8 @@ class GuestProbe : public Probe {
   void ReadRing(const Queue& queue, const rs_walk_out& out, std::vector<Sample>* samples,
                 std::vector<GaugeSample>* gauges) const;
   void ReadInterrupt(uint64_t jiffies, Queue* queue, std::vector<GaugeSample>* gauges);
+  uint64_t CountOf(const rs_event& event) const;
+  uint32_t KindsOf(const Queue& queue) const;
   uint64_t InterruptsOf(const Queue& queue) const;
   void SwitchedOff(Queue* queue) const;
   HookId hook(rs_hook which) const;
@@ -103,6 +105,7 @@ class GuestProbe : public Probe {
   const rs_plain_irq* plain_irqs_ = nullptr;
   std::unique_ptr<Ring> marks_;
   std::unique_ptr<Ring> events_;
+  std::unique_ptr<DetailSlots> detail_slots_;
   std::map<std::string, int> slot_of_name_;  // "virtio0-input.0" -> slot
   std::vector<bool> named_;                  // by slot
   uint32_t slots_seen_ = 0;                  // in use when Discover last looked
@@ -114,7 +117,6 @@ class GuestProbe : public Probe {
   };
   std::map<std::string, Device> devices_;                    // by "virtio0"
   std::map<std::string, std::optional<MsixLocation>> msix_;  // by PCI device
-  std::vector<std::string> detail_;
   ProcessNames names_;
   std::optional<std::set<int>> disabled_before_;  // by the kernel, before the first Discover
   uint32_t hz_ = 0;

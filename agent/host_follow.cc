@@ -22,7 +22,9 @@ struct RouteKey {  // of slot_of_route in bpf/host_maps.bpf.h
 
 bool HostProbe::Follow(const ProbeOptions& options) {
   if (!functions_) return false;
+  const uint32_t woken_hook = config_.woken_hook;
   config_ = options.config;
+  config_.woken_hook = woken_hook;
   bpf_->SetConfig(config_);
   if (!bpf_->LoadMore()) return false;
   hooks_->Update(base_, bpf_->hooks());

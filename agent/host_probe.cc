@@ -330,15 +330,23 @@ void HostProbe::Discover(int64_t now_mono_ns) {
 // A host queue is only read once it is known: nothing is said about the others.
 bool HostProbe::Stale() const { return false; }
 
-void HostProbe::Drain(std::vector<Mark>* marks, std::vector<Event>*) {
-  if (!functions_) return;
-  if (marks_ == nullptr) marks_ = Ring::Open(bpf_->MapFd("marks"));
-  if (marks_ == nullptr) return;
-  marks_->Drain([&](const void* data, size_t size) {
-    rs_mark m;
-    if (size < sizeof(m)) return;
-    std::memcpy(&m, data, sizeof(m));
-    if (m.slot < RS_MAX_SLOTS) OnMark(m, marks);
+void HostProbe::Drain(std::vector<Mark>* marks, std::vector<Event>* events) {
+  if (functions_ && marks_ == nullptr) marks_ = Ring::Open(bpf_->MapFd("marks"));
+  if (events_ == nullptr) events_ = Ring::Open(bpf_->MapFd("events"));
+  if (marks_ != nullptr) {
+    marks_->Drain([&](const void* data, size_t size) {
+      rs_mark m;
+      if (size < sizeof(m)) return;
+      std::memcpy(&m, data, sizeof(m));
+      if (m.slot < RS_MAX_SLOTS) OnMark(m, marks);
+    });
+  }
+  if (events_ == nullptr) return;
+  events_->Drain([&](const void* data, size_t size) {
+    const auto* e = static_cast<const rs_event*>(data);
+    if (size < sizeof(*e) || e->slot >= RS_MAX_SLOTS || e->cpu >= cpus_) return;
+    const auto [queue, count] = SourceOf(*e);
+    events->push_back(MakeEvent(*e, queue, count));
   });
 }
 

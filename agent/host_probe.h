@@ -36,7 +36,7 @@ class HostProbe : public Probe {
   void ReadCosts(std::vector<HookCost>* costs) const override;
   void ReadParts(std::vector<Part>* parts) const override;
   void Drain(std::vector<Mark>* marks, std::vector<Event>* events) override;
-  void SetDetail(const std::vector<std::string>&) override {}  // no host details yet
+  void SetDetail(Details* details) override;
 
  private:
   // A queue as people see it: what is joined of tap queue, vhost queue and route. -1: not there.
@@ -93,6 +93,9 @@ class HostProbe : public Probe {
   void ReadVcpus(std::vector<Sample>* samples) const;
   void AddLossesOfOthers(std::vector<HookSample>* samples) const;
   void OnMark(const rs_mark& m, std::vector<Mark>* marks) const;
+  uint32_t KindsOf(const Queue& queue) const;
+  void ChooseWokenHook();
+  std::pair<QueueId, uint64_t> SourceOf(const rs_event& event) const;
   bool has(rs_hook which) const { return bpf_->attached(which); }
   HookId hook(rs_hook which) const;
 
@@ -103,13 +106,17 @@ class HostProbe : public Probe {
   rs_config config_{};  // as the programs have it
   HookId base_{};
   std::map<int, HookId> hook_ids_;
-  const rs_vhost_slot* vhosts_ = nullptr;
-  const rs_route_slot* routes_ = nullptr;
-  const rs_tun_slot* tuns_ = nullptr;
+  rs_vhost_slot* vhosts_ = nullptr;
+  rs_route_slot* routes_ = nullptr;
+  rs_tun_slot* tuns_ = nullptr;
   const rs_tun_cell* tun_cells_ = nullptr;
   uint32_t cpus_ = 1;
   uint64_t salt_[2];  // of hashed kernel pointers; new for every agent
   std::unique_ptr<Ring> marks_;
+  std::unique_ptr<Ring> events_;
+  std::unique_ptr<DetailSlots> tun_details_;
+  std::unique_ptr<DetailSlots> vhost_details_;
+  std::unique_ptr<DetailSlots> route_details_;
   std::map<std::string, Queue> queues_;         // by object: "vhost:3", "route:5", "tun:2"
   std::map<uint64_t, TapQueue> tap_of_socket_;  // of this Discover
   std::map<int, TapQueue> tap_of_vhost_;        // by vhost slot

@@ -11,6 +11,7 @@
 #include "agent/lease.h"
 #include "correlate/window.h"
 #include "proto/clocks.h"
+#include "proto/detail_wish.h"
 
 namespace ringside {
 namespace {
@@ -65,6 +66,9 @@ absl::Status Watch(const AgentOptions& options, const GrpcSinkOptions& sink_opti
   if (!degraded.empty()) std::cerr << "ringside-agent: warning: " << degraded << "\n";
   ConnectionWatch watch(sink, sink_options.address);
   while (g_stop == 0) {
+    for (const std::string& note : (*agent)->TakeNotes()) {
+      std::cerr << "ringside-agent: " << note << "\n";
+    }
     watch.Look();
     if (absl::Status status = (*agent)->Step(); !status.ok()) return status;
   }
@@ -122,7 +126,9 @@ int main(int argc, char** argv) {
   app.add_option("--name", options.name, "Name to show for this machine (default: its host name)");
   app.add_option("--role", role, "auto, host or guest")
       ->check(CLI::IsMember({"auto", "host", "guest"}));
-  app.add_option("--detail", options.detail, "Queues whose single interrupts are recorded, or all");
+  app.add_option("--detail", options.detail,
+                 "Events to record one by one: QUEUE[:STAGE,...][>50us|>N][@1/N], QUEUE a name, a "
+                 "glob or all");
   app.add_option("--interval-ms", interval_ms, "Milliseconds between snapshots")
       ->check(CLI::Range(10, 60000));
   app.add_option("--ceiling", options.ceiling_percent,
@@ -149,6 +155,10 @@ int main(int argc, char** argv) {
   }
   if (role == "host") options.roles = kRoleHost;
   if (role == "guest") options.roles = kRoleGuest;
+  if (auto wishes = ParseDetailWishes(options.detail); !wishes.ok()) {
+    std::cerr << "ringside-agent: --detail: " << wishes.status().message() << "\n";
+    return kExitUsage;
+  }
   options.limit = RungByName(rung).value_or(Rung::kTpBtf);
   options.snapshot_interval_ns = int64_t{interval_ms} * 1'000'000;
   sink.clock = ReadClocks;

@@ -24,7 +24,7 @@ class NodeProbe : public Probe {
   void Between(std::vector<Sample>* samples, std::vector<GaugeSample>* gauges) override;
   void ReadHooks(std::vector<HookSample>* hooks) const override;
   void Drain(std::vector<Mark>*, std::vector<Event>*) override {}
-  void SetDetail(const std::vector<std::string>&) override {}
+  void SetDetail(Details*) override {}
 
  private:
   QueueRegistry* const registry_;

@@ -18,6 +18,7 @@
 #include <string>
 #include <vector>
 
+#include "agent/details.h"
 #include "bpf/events.h"
 #include "correlate/records.h"
 #include "proto/chunk.h"
@@ -70,9 +71,15 @@ class Probe {
   // infos in the table are then up to date.
   virtual bool SetPaused(const std::set<std::string>&) { return false; }
   virtual void ReadCosts(std::vector<HookCost>*) const {}
-  // Queues by name ("eth0/rx1", or "all") whose details are wanted; replaces the last wish.
-  virtual void SetDetail(const std::vector<std::string>& queues) = 0;
+  // Has the queues known by now record what is wanted of them, and nothing else.
+  virtual void SetDetail(Details* details) = 0;
 };
+
+// A record as it leaves the node; `count_now` is its kind's count.
+inline Event MakeEvent(const rs_event& e, QueueId queue, uint64_t count_now) {
+  return {static_cast<int64_t>(e.mono_ns), e.pos,   queue, e.kind, e.cpu,
+          FullNumber(count_now, e.number), e.value, e.rate};
+}
 
 // Gives queues their ids and generations and notices when what is known of one changes.
 class QueueRegistry {

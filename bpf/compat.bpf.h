@@ -18,6 +18,13 @@ static __always_inline void *compat_netdev_priv(struct net_device *dev) {
   return (void *)dev + ((bpf_core_type_size(struct net_device) + 31) & ~31ull);
 }
 
+/* Whether BPF's atomic add gives the value before it: since 5.12 (5ca419f2864a), arm64 since 5.18;
+ * told by a helper that is newer than both (6.1). */
+enum bpf_func_id___tai { BPF_FUNC_ktime_get_tai_ns___tai = 208 };
+static __always_inline bool compat_fetch_add(void) {
+  return bpf_core_enum_value_exists(enum bpf_func_id___tai, BPF_FUNC_ktime_get_tai_ns___tai);
+}
+
 /* The eventfd that a vhost queue signals: a bare pointer in 4.19, in struct vhost_vring_call since
  * 5.8 (265a0ad8731d, "vhost: introduce vhost_vring_call"). */
 static __always_inline struct eventfd_ctx *compat_call_ctx(struct vhost_virtqueue *vq) {

@@ -49,7 +49,7 @@ struct rs_config {
   rs_u32 cpus;            /* rows of per-CPU tables */
   rs_u32 spurious_gap;    /* HZ/10, in jiffies (spurious.h) */
   rs_u32 vmx;             /* this CPU's virtualisation is Intel's */
-  rs_u32 pad;
+  rs_u32 woken_hook;      /* RS_HOOK_WOKEN_*: whose wake-ups are recorded as details */
 };
 
 /* Hooks, one per program that counts; the index into rs_hook_cell tables. */
@@ -140,6 +140,18 @@ struct rs_event {
   rs_u32 value;  /* nanoseconds, packets, bytes, entries or a pid, by kind */
 };
 RS_ASSERT(sizeof(struct rs_event) == 32, "detail record");
+
+/* Which hits of one kind are recorded: each whose number `every` divides (0, 1: all) and whose
+ * value is at least `least` (0: any). Written by the agent before the kind's bit in the word. */
+struct rs_detail_filter {
+  rs_u32 least;
+  rs_u32 every;
+};
+struct rs_detail_row {
+  struct rs_detail_filter of[RS_EVENT_KINDS];
+};
+/* Detail words of slots: bit `kind`: recorded; bit RS_DETAIL_FILTERED + `kind`: by its filter. */
+enum { RS_DETAIL_FILTERED = 32 };
 
 #include "slots.h"
 #include "walk.h"

@@ -3,6 +3,7 @@
  * polls by caller. Covers every virtio interrupt that belongs to one queue (per-queue MSI-X). */
 #include "common.bpf.h"
 #include "compat.bpf.h"
+#include "detail.bpf.h"
 #include "parts.bpf.h"
 #include "spurious.h"
 
@@ -54,11 +55,6 @@ struct {
   __type(key, u64);
   __type(value, struct napi_entry);
 } napi_entries SEC(".maps");
-
-struct {
-  __uint(type, BPF_MAP_TYPE_RINGBUF);
-  __uint(max_entries, RS_EVENT_BYTES);
-} events SEC(".maps");
 
 static __always_inline u16 read_u16(u64 address) {
   u16 value = 0;
@@ -136,24 +132,6 @@ static __always_inline struct rs_guest_slot *irq_slot(u32 hook, int irq, struct 
   return bpf_map_lookup_elem(&guest_slots, index);
 }
 
-static __always_inline void record_event(struct rs_guest_slot *s, u32 slot, u64 pos) {
-  struct rs_event *event = bpf_ringbuf_reserve(&events, sizeof(*event), 0);
-  if (!event) {
-    struct rs_hook_cell *cell = hook_cell(RS_HOOK_IRQ_ENTRY);
-    if (cell) cell->pad++; /* details lost; counts are not */
-    return;
-  }
-  event->mono_ns = bpf_ktime_get_ns();
-  event->pos = pos;
-  event->slot = slot;
-  event->rate = 1;
-  event->value = 0;
-  event->kind = RS_EVENT_GUEST_IRQ;
-  event->cpu = bpf_get_smp_processor_id();
-  event->number = s->irqs;
-  bpf_ringbuf_submit(event, BPF_RB_NO_WAKEUP);
-}
-
 SEC("tp_btf/irq_handler_entry")
 int BPF_PROG(guest_irq_entry, int irq, struct irqaction *action) {
   hook_hit(RS_HOOK_IRQ_ENTRY);
@@ -175,10 +153,29 @@ int BPF_PROG(guest_irq_entry, int irq, struct irqaction *action) {
     }
     s->irq_pos = pos;
   }
-  if (s->detail) record_event(s, slot, pos);
+  u64 detail = s->detail, opened = 1;
+  if (detail & DETAIL_INTERRUPTS) {
+    opened = bpf_ktime_get_ns();
+    struct hit hit = {.now = opened, .pos = pos, .number = s->irqs};
+    if (detail & detail_bit(RS_EVENT_GUEST_IRQ))
+      detail_record(detail, RS_HOOK_IRQ_ENTRY, RS_EVENT_GUEST_IRQ, slot, &hit);
+  }
   s->irqs++;
-  s->irq_open = 1;
+  s->irq_open = opened;
   return 0;
+}
+
+/* A handler's outcome, and how long it took; 0 if its entry was before details were asked for. */
+static __always_inline void record_outcome(struct rs_guest_slot *s, u32 slot, u64 entered,
+                                           int ret) {
+  u64 detail = s->detail;
+  u32 kind = ret ? RS_EVENT_GUEST_HANDLED : RS_EVENT_GUEST_NONE;
+  if (!(detail & detail_bit(kind))) return;
+  u64 now = bpf_ktime_get_ns();
+  struct hit hit = {.now = now, .pos = s->irq_pos};
+  hit.number = ret ? s->handled : s->none;
+  hit.value = entered > 1 ? now - entered : 0;
+  detail_record(detail, RS_HOOK_IRQ_EXIT, kind, slot, &hit);
 }
 
 /* The agent wrote the seed's serial last; the atomic orders our reads of the rest after it. The
@@ -197,9 +194,11 @@ int BPF_PROG(guest_irq_exit, int irq, struct irqaction *action, int ret) {
   hook_hit(RS_HOOK_IRQ_EXIT);
   u32 slot = 0;
   struct rs_guest_slot *s = irq_slot(RS_HOOK_IRQ_EXIT, irq, action, &slot);
-  if (!s || !s->irq_open) return 0; /* entered before the hooks were there */
+  u64 entered = s ? s->irq_open : 0;
+  if (!entered) return 0; /* entered before the hooks were there */
   s->irq_open = 0;
   if (rs_spurious_asked(&s->spurious, &s->seed)) adopt_seed(s);
+  if (s->detail & DETAIL_OUTCOMES) record_outcome(s, slot, entered, ret);
   if (ret)
     s->handled++;
   else

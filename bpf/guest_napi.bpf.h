@@ -52,7 +52,6 @@ static __noinline int napi_resolve(struct napi_struct *napi, u64 poll) {
 
 /* A busy poller is a process; the row of the last one is remembered, because one spins for long. */
 static __always_inline void count_busy(struct rs_guest_slot *s, u32 slot, int work) {
-  s->busy++;
   s->packets_busy += work;
   u32 pid = bpf_get_current_pid_tgid() >> 32;
   if (pid != s->busy_pid || !s->busy_row) {
@@ -61,6 +60,12 @@ static __always_inline void count_busy(struct rs_guest_slot *s, u32 slot, int wo
   }
   struct rs_part *part = s->busy_row ? part_by_row(s->busy_row - 1) : 0;
   if (part) part->value++; /* one NAPI owner at a time */
+}
+
+static __always_inline u64 *poll_count(struct rs_guest_slot *s, u32 kind) {
+  if (kind == RS_EVENT_NAPI_NETPOLL) return &s->netpoll;
+  if (kind == RS_EVENT_NAPI_BUSY) return &s->busy;
+  return kind == RS_EVENT_NAPI_THREAD ? &s->thread : &s->softirq;
 }
 
 SEC("tp_btf/napi_poll")
@@ -78,15 +83,13 @@ int BPF_PROG(guest_napi_poll, struct napi_struct *napi, int work, int budget) {
     return 0;
   }
   u64 state = napi->state;
+  u32 kind = RS_EVENT_NAPI_SOFTIRQ;
   if (!budget)
-    s->netpoll++;
+    kind = RS_EVENT_NAPI_NETPOLL;
   else if ((state >> config.napi_busy_bit) & 1 || budget != napi->weight)
-    count_busy(s, entry->slot, work); /* a loop's last poll has the bit cleared, not the budget */
+    kind = RS_EVENT_NAPI_BUSY; /* a loop's last poll has the bit cleared, not the budget */
   else if ((state >> config.napi_thread_bit) & 1)
-    s->thread++;
-  else
-    s->softirq++;
-  s->packets += work;
+    kind = RS_EVENT_NAPI_THREAD;
   if (s->id.size) {
     u16 seen = consumed_index(entry->vq);
     s->napi_pos = rs_max(s->napi_pos, rs_extend(rs_max(s->napi_pos, s->walk_pos), seen));
@@ -95,5 +98,13 @@ int BPF_PROG(guest_napi_poll, struct napi_struct *napi, int work, int budget) {
       s->pair_pos = rs_max(s->pair_pos, rs_extend(s->pair_pos, seen));
     }
   }
+  u64 *count = poll_count(s, kind);
+  if (s->detail & detail_bit(kind)) {
+    struct hit hit = {.pos = s->napi_pos, .number = *count, .value = work};
+    detail_record(s->detail, RS_HOOK_NAPI, kind, entry->slot, &hit);
+  }
+  (*count)++;
+  s->packets += work;
+  if (kind == RS_EVENT_NAPI_BUSY) count_busy(s, entry->slot, work);
   return 0;
 }

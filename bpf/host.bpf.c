@@ -3,6 +3,7 @@
  * of the path. Each stage counts for itself, so that the identities between them mean something. */
 #include "common.bpf.h"
 #include "compat.bpf.h"
+#include "detail.bpf.h"
 
 /* In the order in which they build on each other. */
 /* clang-format off */

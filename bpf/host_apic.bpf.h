@@ -20,11 +20,13 @@ static __always_inline int count_accept(struct kvm_lapic *apic, int mode, int ve
   if (mode != DM_FIXED && mode != DM_LOWEST) return 0;
   u32 fast = cpu->route;
   u32 slot = fast - 1;
+  u64 entered_ns = cpu->entered_ns;
   if (!fast) {
     u32 tid = (u32)bpf_get_current_pid_tgid();
-    u32 *slow = bpf_map_lookup_elem(&slow_route, &tid);
+    struct slow_injection *slow = bpf_map_lookup_elem(&slow_route, &tid);
     if (!slow) return 0; /* an IPI, a timer: not a device's message */
-    slot = *slow;
+    slot = slow->slot;
+    entered_ns = slow->entered_ns;
   }
   struct rs_route_slot *r = route_by_slot(slot);
   if (!r) return 0;
@@ -41,11 +43,7 @@ static __always_inline int count_accept(struct kvm_lapic *apic, int mode, int ve
     r->merge_doubt += pending; /* the CPU takes it unseen, perhaps just now */
   else if (fast)
     rs_note_injection(r, pending);
-  if (!pending) return 0;
-  if (fast)
-    r->merged_seen++;
-  else
-    __sync_fetch_and_add(&r->slow_merged, 1);
+  if (pending) count_merge(r, slot, fast, entered_ns);
   return 0;
 }
 

@@ -5,6 +5,13 @@
 
 enum { POLL_IN = 1 };
 
+/* Both hooks of a wake-up may be there; the agent tells which of them records. */
+static __always_inline void record_wake(struct rs_route_slot *r, u32 hook, u32 slot) {
+  struct hit hit = {.pos = route_index(r)};
+  hit.number = hook == RS_HOOK_WOKEN_FENTRY ? r->woken_fentry : r->woken_kprobe;
+  detail_record(r->detail, hook, RS_EVENT_IRQFD_WOKEN, slot, &hit);
+}
+
 static __always_inline int count_wake(u32 hook, u32 which, struct wait_queue_entry *wait, u64 key) {
   hook_hit(hook);
   if (!(key & POLL_IN)) return 0; /* the VM lets the eventfd go */
@@ -23,6 +30,8 @@ static __always_inline int count_wake(u32 hook, u32 which, struct wait_queue_ent
   if (cpu->ctx != ctx || (cpu->woken & which)) cpu->woken = 0;
   cpu->ctx = ctx;
   cpu->woken |= which;
+  if (r->detail & detail_bit(RS_EVENT_IRQFD_WOKEN) && config.woken_hook == hook)
+    record_wake(r, hook, known ? *known : (u32)slot);
   if (which == WOKEN_FENTRY)
     r->woken_fentry++;
   else
@@ -75,9 +84,7 @@ static __always_inline void route_mark(struct rs_route_slot *r, u32 slot, u64 po
 static __always_inline void route_position(struct rs_route_slot *r, u32 slot, u32 woken) {
   struct rs_vhost_slot *v = r->vhost ? vhost_by_slot(r->vhost - 1) : 0;
   if (!v || !v->id.size) return;
-  struct vhost_virtqueue *vq = (void *)v->id.object;
-  u16 index = BPF_CORE_READ(vq, last_used_idx);
-  u64 pos = rs_max(r->pos, rs_extend(v->pos, index));
+  u64 pos = route_index(r);
   if (rs_crosses_mark(r->pos, pos, v->id.mark_shift)) route_mark(r, slot, pos, woken);
   r->pos = pos;
 }
@@ -97,6 +104,7 @@ static __always_inline int inject_enter(struct kvm_kernel_irq_routing_entry *e, 
   route_position(r, slot, cpu->woken);
   cpu->woken = 0;
   cpu->looked = 0;
+  cpu->entered_ns = r->detail & DETAIL_KVM ? bpf_ktime_get_ns() : 0;
   cpu->route = slot + 1;
   cpu->tid = (u32)bpf_get_current_pid_tgid();
   struct rs_vhost_slot *v = r->ctx ? own_batch(r->ctx) : 0;
@@ -106,18 +114,47 @@ static __always_inline int inject_enter(struct kvm_kernel_irq_routing_entry *e, 
 
 enum { WOULD_BLOCK = -11 };
 
+/* How long since an injection began; 0 if details were not asked for then. */
+static __always_inline u64 since(u64 now, u64 entered_ns) {
+  return entered_ns ? now - entered_ns : 0;
+}
+
+static __always_inline void record_injection(struct rs_route_slot *r, u32 hook, u32 kind, u32 slot,
+                                             u64 number, u64 entered_ns) {
+  if (!(r->detail & detail_bit(kind))) return;
+  u64 now = bpf_ktime_get_ns();
+  struct hit hit = {.now = now, .pos = r->pos, .number = number};
+  hit.value = since(now, entered_ns);
+  detail_record(r->detail, hook, kind, slot, &hit);
+}
+
+/* An injection into an interrupt that was pending already; `fast`: under the route's own lock. */
+static __always_inline void count_merge(struct rs_route_slot *r, u32 slot, bool fast,
+                                        u64 entered_ns) {
+  u64 number = r->merged_seen + (fast ? r->slow_merged : count_up(&r->slow_merged));
+  if (fast) r->merged_seen++;
+  record_injection(r, RS_HOOK_ACCEPT, RS_EVENT_KVM_MERGED, slot, number, entered_ns);
+}
+
 static __always_inline int inject_leave(int ret) {
   hook_hit(RS_HOOK_INATOMIC_EXIT);
   struct cpu_scratch *cpu = cpu_scratch();
   struct rs_route_slot *r = cpu && cpu->route ? route_by_slot(cpu->route - 1) : 0;
   if (!r) return 0; /* its entry was not placed, or not seen */
+  u32 slot = cpu->route - 1;
   cpu->route = 0;
   if (compat_injected_inatomic(ret)) {
+    record_injection(r, RS_HOOK_INATOMIC_EXIT, RS_EVENT_KVM_INJECTED, slot,
+                     r->injected + r->slow_injected, cpu->entered_ns);
     r->injected++;
     if (!cpu->looked) r->merge_blind++; /* what it met was not seen */
   } else if (ret == WOULD_BLOCK) {
+    record_injection(r, RS_HOOK_INATOMIC_EXIT, RS_EVENT_KVM_SLOWPATH, slot, r->slowpath,
+                     cpu->entered_ns);
     r->slowpath++;
   } else {
+    record_injection(r, RS_HOOK_INATOMIC_EXIT, RS_EVENT_KVM_REJECTED, slot,
+                     r->rejected + r->slow_rejected, cpu->entered_ns);
     r->rejected++;
   }
   return 0;
@@ -129,23 +166,27 @@ static __always_inline int slow_enter(struct kvm *kvm, u32 gsi, int level) {
   u32 tid = (u32)bpf_get_current_pid_tgid();
   struct route_key key = {.kvm = (u64)kvm, .gsi = gsi};
   u32 *slot = level ? bpf_map_lookup_elem(&slot_of_route, &key) : 0;
-  if (slot)
-    bpf_map_update_elem(&slow_route, &tid, slot, BPF_ANY);
-  else
+  struct rs_route_slot *r = slot ? route_by_slot(*slot) : 0;
+  if (!r) {
     bpf_map_delete_elem(&slow_route, &tid); /* left by one whose return was not seen */
+    return 0;
+  }
+  struct slow_injection slow = {.slot = *slot};
+  if (r->detail & DETAIL_KVM) slow.entered_ns = bpf_ktime_get_ns();
+  bpf_map_update_elem(&slow_route, &tid, &slow, BPF_ANY);
   return 0;
 }
 
 static __always_inline int slow_leave(int ret) {
   hook_hit(RS_HOOK_SET_IRQ_EXIT);
   u32 tid = (u32)bpf_get_current_pid_tgid();
-  u32 *slot = bpf_map_lookup_elem(&slow_route, &tid);
-  struct rs_route_slot *r = slot ? route_by_slot(*slot) : 0;
+  struct slow_injection *slow = bpf_map_lookup_elem(&slow_route, &tid);
+  struct rs_route_slot *r = slow ? route_by_slot(slow->slot) : 0;
   if (!r) return 0;
-  if (ret > 0)
-    __sync_fetch_and_add(&r->slow_injected, 1);
-  else
-    __sync_fetch_and_add(&r->slow_rejected, 1);
+  u64 number = ret > 0 ? r->injected : r->rejected;
+  number += count_up(ret > 0 ? &r->slow_injected : &r->slow_rejected);
+  u32 kind = ret > 0 ? RS_EVENT_KVM_INJECTED : RS_EVENT_KVM_REJECTED;
+  record_injection(r, RS_HOOK_SET_IRQ_EXIT, kind, slow->slot, number, slow->entered_ns);
   bpf_map_delete_elem(&slow_route, &tid);
   return 0;
 }

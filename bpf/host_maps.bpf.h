@@ -49,12 +49,14 @@ INDEX(slot_of_tun, u64); /* ifindex << 16 | queue */
 /* An injection under way on this CPU (interrupts are off), or a transmit (BH is off). */
 struct cpu_scratch {
   u64 skb;
-  u32 tun;    /* slot + 1 */
-  u32 route;  /* slot + 1 while kvm_arch_set_irq_inatomic runs for a known route */
-  u32 woken;  /* WOKEN_* seen for the eventfd that is being woken */
-  u32 tid;    /* of the thread that injects */
-  u32 looked; /* not 0: the injection under way was seen to reach an interrupt controller */
-  u32 pad;
+  u64 tun_detail; /* of the tap queue, as it was at the transmit's entry */
+  u64 entered_ns; /* of the injection, if details want it; else 0 */
+  u32 tun;        /* slot + 1 */
+  u32 route;      /* slot + 1 while kvm_arch_set_irq_inatomic runs for a known route */
+  u32 woken;      /* WOKEN_* seen for the eventfd that is being woken */
+  u32 tid;        /* of the thread that injects */
+  u32 looked;     /* not 0: the injection under way was seen to reach an interrupt controller */
+  u32 len;        /* of the packet, if details want it */
   u64 ctx;
 };
 enum { WOKEN_FENTRY = 1, WOKEN_KPROBE = 2 };
@@ -71,7 +73,17 @@ static __always_inline struct cpu_scratch *cpu_scratch(void) {
 }
 
 /* kvm_set_irq can sleep and migrate: its route is remembered by thread. */
-INDEX(slow_route, u32);
+struct slow_injection {
+  u32 slot;
+  u32 pad;
+  u64 entered_ns; /* if details want it; else 0 */
+};
+struct {
+  __uint(type, BPF_MAP_TYPE_HASH);
+  __uint(max_entries, RS_MAX_SLOTS);
+  __type(key, u32);
+  __type(value, struct slow_injection);
+} slow_route SEC(".maps");
 
 /* (vCPU thread << 8 | vector) -> route slot, to attribute kvm_inj_virq. */
 struct {

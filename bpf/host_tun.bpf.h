@@ -42,6 +42,10 @@ static __always_inline int tun_enter(struct sk_buff *skb, u32 ifindex, u32 queue
   cell->offered++;
   cpu->skb = (u64)skb;
   cpu->tun = slot + 1;
+  u32 index = slot;
+  struct rs_tun_slot *t = bpf_map_lookup_elem(&tun_slots, &index);
+  cpu->tun_detail = t ? t->detail : 0;
+  if (cpu->tun_detail) cpu->len = BPF_CORE_READ(skb, len); /* after it the packet is another's */
   return 0;
 }
 
@@ -55,13 +59,25 @@ int BPF_PROG(host_drop, struct sk_buff *skb, void *location, u32 reason) {
   return 0;
 }
 
+/* Numbered by CPU, as it is counted there. */
+static __always_inline void record_transmit(struct cpu_scratch *cpu, struct rs_tun_cell *cell,
+                                            u32 slot, int ret) {
+  u32 kind = ret ? RS_EVENT_TUN_DROPPED : RS_EVENT_TUN_ENQUEUED;
+  if (!(cpu->tun_detail & detail_bit(kind))) return;
+  struct hit hit = {.value = cpu->len};
+  hit.number = ret ? cell->dropped + cell->unknown : cell->enqueued;
+  detail_record(cpu->tun_detail, RS_HOOK_TUN_EXIT, kind, slot, &hit);
+}
+
 static __always_inline int tun_leave(int ret) {
   hook_hit(RS_HOOK_TUN_EXIT);
   struct cpu_scratch *cpu = cpu_scratch();
   if (!cpu || !cpu->tun) return 0; /* its entry was not placed, or not seen */
-  struct rs_tun_cell *cell = tun_cell(cpu->tun - 1);
+  u32 slot = cpu->tun - 1;
+  struct rs_tun_cell *cell = tun_cell(slot);
   cpu->tun = 0;
   if (!cell) return 0;
+  if (cpu->tun_detail) record_transmit(cpu, cell, slot, ret);
   if (ret == 0)
     cell->enqueued++;
   else if (ret == 1)

@@ -18,18 +18,15 @@ static __always_inline int count_queueing(struct kvm *kvm, struct vgic_irq *irq)
   cpu->looked = 1;
   if (BPF_CORE_READ(irq, intid) < FIRST_LPI || !BPF_CORE_READ(irq, vcpu)) return 0;
   u32 tid = (u32)bpf_get_current_pid_tgid();
-  u32 *slow = bpf_map_lookup_elem(&slow_route, &tid);
+  struct slow_injection *slow = bpf_map_lookup_elem(&slow_route, &tid);
   /* An injection whose return was not seen is over: another thread's LPI is not its. */
   bool fast = !slow && cpu->route && cpu->tid == tid;
   if (!slow && !fast) return 0; /* the guest's own doing, or a device's that is not followed */
-  struct rs_route_slot *r = route_by_slot(slow ? *slow : cpu->route - 1);
+  u32 slot = slow ? slow->slot : cpu->route - 1;
+  struct rs_route_slot *r = route_by_slot(slot);
   if (!r || r->kvm != (u64)kvm) return 0;
-  if (slow) {
-    __sync_fetch_and_add(&r->slow_merged, 1);
-  } else {
-    r->merged_seen++;
-    r->merge_doubt++;
-  }
+  if (fast) r->merge_doubt++;
+  count_merge(r, slot, fast, slow ? slow->entered_ns : cpu->entered_ns);
   return 0;
 }
 

@@ -41,6 +41,14 @@ static __always_inline void vhost_mark(struct rs_vhost_slot *v, u32 slot, u64 po
   mark_end(mark);
 }
 
+/* A batch's outcome, and how many entries it held. */
+static __always_inline void record_batch(struct rs_vhost_slot *v, u32 slot, u64 pos, u32 kind,
+                                         u64 number) {
+  if (!(v->detail & detail_bit(kind))) return;
+  struct hit hit = {.pos = pos, .number = number, .value = pos - v->pos_entry};
+  detail_record(v->detail, RS_HOOK_VHOST_EXIT, kind, slot, &hit);
+}
+
 static __always_inline int vhost_leave(struct vhost_virtqueue *vq) {
   hook_hit(RS_HOOK_VHOST_EXIT);
   int slot = vhost_slot_for(vq);
@@ -52,11 +60,14 @@ static __always_inline int vhost_leave(struct vhost_virtqueue *vq) {
   u32 flags = v->cur_flags;
   v->cur_flags = 0;
   if (!v->cur_ctx) {
+    record_batch(v, slot, pos, RS_EVENT_VHOST_UNWIRED, v->unwired);
     v->unwired++;
   } else if (!(flags & (RS_CUR_SIGNALLED | RS_CUR_WOKEN))) {
     /* Neither the signal nor what it wakes was seen. */
+    record_batch(v, slot, pos, RS_EVENT_VHOST_SUPPRESSED, v->suppressed);
     v->suppressed++;
   } else {
+    record_batch(v, slot, pos, RS_EVENT_VHOST_SIGNALLED, v->signalled);
     v->signalled++;
     v->signal_pos = pos;
     if (pos == v->pos_entry) v->empty++;
@@ -96,6 +107,15 @@ static __always_inline struct rs_vhost_slot *own_batch(u64 ctx) {
   return v->cur_tid == (u32)bpf_get_current_pid_tgid() ? v : 0;
 }
 
+/* What the queue behind a route has published by now, extended; 0 where there are no positions. */
+static __always_inline u64 route_index(struct rs_route_slot *r) {
+  struct rs_vhost_slot *v = r->vhost ? vhost_by_slot(r->vhost - 1) : 0;
+  if (!v || !v->id.size) return 0;
+  struct vhost_virtqueue *vq = (void *)v->id.object;
+  u16 index = BPF_CORE_READ(vq, last_used_idx);
+  return rs_max(r->pos, rs_extend(v->pos, index));
+}
+
 static __always_inline int count_signal(struct eventfd_ctx *eventfd) {
   hook_hit(RS_HOOK_EVENTFD_SIGNAL);
   u64 key = (u64)eventfd;
@@ -116,7 +136,11 @@ static __always_inline int count_write(struct file *file) {
   u32 *route = bpf_map_lookup_elem(&slot_of_ctx, &key);
   struct rs_route_slot *r = route ? route_by_slot(*route) : 0;
   if (!r) return 0;
-  __sync_fetch_and_add(&r->written, 1);
+  struct hit hit = {.number = count_up(&r->written), .value = bpf_get_current_pid_tgid() >> 32};
+  if (r->detail & detail_bit(RS_EVENT_EVENTFD_WRITTEN)) {
+    hit.pos = route_index(r);
+    detail_record(r->detail, RS_HOOK_EVENTFD_WRITE, RS_EVENT_EVENTFD_WRITTEN, *route, &hit);
+  }
   struct task_struct *task = (void *)bpf_get_current_task();
   if ((u64)BPF_CORE_READ(task, mm) == r->mm) __sync_fetch_and_add(&r->written_vmm, 1);
   count_part(RS_PART_WRITER, *route, bpf_get_current_pid_tgid() >> 32);

@@ -95,7 +95,7 @@ struct virtnet_info {
 } FRAGMENT;
 
 /* Host: tap, vhost, eventfd, irqfd, KVM. */
-struct sk_buff { u16 queue_mapping; } FRAGMENT;
+struct sk_buff { unsigned int len; u16 queue_mapping; } FRAGMENT;
 struct wait_queue_head { struct list_head head; } FRAGMENT;
 struct wait_queue_entry { void *func; struct list_head entry; } FRAGMENT;
 struct ptr_ring { int producer; int consumer_head; int size; void **queue; } FRAGMENT;

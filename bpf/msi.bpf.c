@@ -5,9 +5,7 @@
  * message only. An attempt that no APIC took is a rejection, by definition. */
 #include "common.bpf.h"
 
-#include <bpf/bpf_core_read.h>
-#include <bpf/bpf_tracing.h>
-
+#include "detail.bpf.h"
 #include "host_maps.bpf.h"
 
 struct task_struct___mm {
@@ -21,7 +19,13 @@ struct message_key {
   u32 data;
 };
 INDEX(slot_of_message, struct message_key);
-INDEX(attempt, u32); /* thread -> route slot + 1 of the attempt that no APIC has taken yet */
+/* By thread: the attempt that no APIC has taken yet. */
+struct {
+  __uint(type, BPF_MAP_TYPE_HASH);
+  __uint(max_entries, RS_MAX_SLOTS);
+  __type(key, u32);
+  __type(value, struct slow_injection);
+} attempt SEC(".maps");
 
 static __noinline int message_slot_for(struct message_key *key, u32 tgid) {
   u32 *known = bpf_map_lookup_elem(&slot_of_message, key);
@@ -58,7 +62,9 @@ int BPF_PROG(msi_set_irq, u64 address, u64 data) {
     return 0;
   }
   __sync_fetch_and_add(&r->signalled_in, 1); /* attempts */
-  u32 tid = id, value = slot + 1;
+  u32 tid = id;
+  struct slow_injection value = {.slot = slot};
+  if (r->detail & DETAIL_KVM) value.entered_ns = bpf_ktime_get_ns();
   bpf_map_update_elem(&attempt, &tid, &value, BPF_ANY);
   return 0;
 }
@@ -67,12 +73,16 @@ SEC("tp_btf/kvm_apic_accept_irq")
 int BPF_PROG(msi_accept, u32 apic_id, u16 dm, u16 tm, u8 vector) {
   hook_hit(RS_HOOK_APIC_ACCEPT);
   u32 tid = bpf_get_current_pid_tgid();
-  u32 *value = bpf_map_lookup_elem(&attempt, &tid);
+  struct slow_injection *value = bpf_map_lookup_elem(&attempt, &tid);
   if (!value) return 0; /* not from a message: an IPI or a timer */
-  struct rs_route_slot *r = route_by_slot(*value - 1);
-  if (r && (r->data & 0xff) == vector) {
-    __sync_fetch_and_add(&r->slow_injected, 1);
-    bpf_map_delete_elem(&attempt, &tid);
+  struct rs_route_slot *r = route_by_slot(value->slot);
+  if (!r || (r->data & 0xff) != vector) return 0;
+  struct hit hit = {.number = count_up(&r->slow_injected)};
+  if (r->detail & detail_bit(RS_EVENT_KVM_INJECTED)) {
+    hit.now = bpf_ktime_get_ns();
+    hit.value = value->entered_ns ? hit.now - value->entered_ns : 0;
+    detail_record(r->detail, RS_HOOK_APIC_ACCEPT, RS_EVENT_KVM_INJECTED, value->slot, &hit);
   }
+  bpf_map_delete_elem(&attempt, &tid);
   return 0;
 }

@@ -42,17 +42,20 @@ struct rs_spurious_seed {
 /* Guest side of one virtqueue. A cache line per writer. */
 struct rs_guest_slot {
   struct rs_identity id;
-  rs_u32 irq;    /* number of the interrupt that was last seen for it */
-  rs_u32 detail; /* not 0: records of kind guest.irq wanted (written by the agent) */
-  rs_u32 pair;   /* slot of the other direction's queue + 1, 0 if none */
+  rs_u32 irq;  /* number of the interrupt that was last seen for it */
+  rs_u32 pair; /* slot of the other direction's queue + 1, 0 if none */
   rs_u32 in_use;
-  rs_u64 pad0[2];
+  rs_u32 pad;
+  rs_u64 detail; /* written by the agent, see rs_detail_filter; 0: no details */
+  rs_u64 pad0;
   /* irq domain */
   rs_u64 irqs;
   rs_u64 handled;
   rs_u64 none;
-  rs_u64 irq_pos;  /* used->idx at the last interrupt, extended to 64 bits */
-  rs_u64 irq_open; /* 1 while its handler runs: an exit counts only if its entry was seen */
+  rs_u64 irq_pos; /* used->idx at the last interrupt, extended to 64 bits */
+  /* Not 0 while its handler runs, as an exit counts only if its entry was seen: the time of entry
+   * if details want that, else 1. */
+  rs_u64 irq_open;
   struct rs_spurious spurious;
   /* napi domain; also the pair's owner writes `pair_pos` of its own slot only */
   rs_u64 softirq;
@@ -100,8 +103,9 @@ struct rs_vhost_slot {
   struct rs_identity id;
   rs_u32 route; /* slot of the route its eventfd leads to + 1, 0 while unknown */
   rs_u32 in_use;
-  rs_u64 ctx; /* eventfd_ctx at the last batch */
-  rs_u64 pad0[2];
+  rs_u64 ctx;    /* eventfd_ctx at the last batch */
+  rs_u64 detail; /* as in rs_guest_slot */
+  rs_u64 pad0;
   /* vhost domain */
   rs_u64 batches;   /* calls, counted at entry */
   rs_u64 signalled; /* outcomes, counted at exit */
@@ -136,7 +140,7 @@ struct rs_route_slot {
   rs_u32 owner_tgid;
   rs_u32 in_use;
   rs_u64 mm;
-  rs_u64 pad0;
+  rs_u64 detail; /* as in rs_guest_slot */
   /* route domain */
   rs_u64 woken_fentry; /* one hook each; the reader takes the one that is proven */
   rs_u64 woken_kprobe;
@@ -190,6 +194,7 @@ struct rs_tun_slot {
   rs_u32 queue;
   rs_u32 in_use;
   rs_u32 pad;
+  rs_u64 detail; /* as in rs_guest_slot */
 };
 
 #endif /* RINGSIDE_BPF_SLOTS_H_ */

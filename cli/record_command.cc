@@ -17,6 +17,7 @@
 #include "correlate/window.h"
 #include "fmt/format.h"
 #include "proto/address.h"
+#include "proto/detail_wish.h"
 
 namespace ringside {
 namespace {
@@ -133,6 +134,9 @@ absl::Status RunRecord(const RecordArgs& args) {
     if (*interval < kLeastNs) return UsageError("--interval: must be 10ms or more");
     options.agent.snapshot_interval_ns = *interval;
   }
+  if (auto wishes = ParseDetailWishes(options.agent.detail); !wishes.ok()) {
+    return UsageError("--detail: " + Message(wishes.status()));
+  }
   if (absl::Status status = ParseRung(args.rung, options.agent.limit); !status.ok()) return status;
   if (options.agent.limit < Rung::kProcfs) {
     std::string missing = MissingPrivileges(ReadMachine(""));
@@ -168,8 +172,11 @@ void AddRecord(CLI::App& app, Action& action) {
       ->type_name("FILE|DIR");
   command->add_option("--vm", options.vms, "host: only this VM, by name, UUID, tap or pid")
       ->type_name("VM");
-  command->add_option("--detail", options.agent.detail, "record every interrupt of this queue too")
-      ->type_name("QUEUE");
+  command
+      ->add_option("--detail", options.agent.detail,
+                   "events to record one by one: QUEUE[:STAGE,...][>50us|>N][@1/N]; QUEUE is a "
+                   "name, a glob or all")
+      ->type_name("WISH");
   command->add_option("--collector", options.collector, "send to this collector as well")
       ->type_name("HOST:PORT");
   command

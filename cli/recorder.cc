@@ -77,6 +77,10 @@ absl::Status RunAgent(Agent& agent, const RecorderOptions& options, const Signal
     int64_t elapsed_ns = MonotonicNs() - begin_ns;
     if (options.duration_ns > 0 && elapsed_ns >= options.duration_ns) break;
     if (absl::Status status = agent.Step(); !status.ok()) return status;
+    for (const std::string& note : agent.TakeNotes()) {
+      progress.Clear();
+      SayError("ringside: warning: " + note);
+    }
     progress.Update(elapsed_ns, agent.totals());
   }
   progress.Finish(MonotonicNs() - begin_ns, agent.totals());

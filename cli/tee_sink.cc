@@ -3,6 +3,8 @@
 
 #include <utility>
 
+#include "proto/chunk.h"
+
 namespace ringside {
 
 TeeSink::TeeSink(Sink& first, Sink& second, std::function<void(const absl::Status&)> on_lost)
@@ -41,6 +43,18 @@ bool VmFilterSink::Matches(const QueueInfo& info) const {
   return false;
 }
 
+bool VmFilterSink::KeepEvents(EventChunk& chunk) {
+  auto events = DecodeChunk(chunk);
+  if (!events.ok()) return false;  // no agent makes such
+  std::erase_if(*events, [&](const Event& event) { return !Has(event.queue); });
+  if (events->empty()) return false;
+  auto mine = EncodeChunk(*events, last_event_ + 1);
+  if (!mine.ok()) return false;
+  last_event_ += events->size();
+  chunk = *std::move(mine);
+  return true;
+}
+
 bool VmFilterSink::Keep(Record& record) {
   if (const auto* info = std::get_if<QueueInfo>(&record)) {
     if (info->kind != QueueKind::kGuest) {
@@ -59,8 +73,8 @@ bool VmFilterSink::Keep(Record& record) {
     std::erase_if(marks->marks, [&](const Mark& mark) { return !Has(mark.queue); });
     return !marks->marks.empty();
   }
-  // Details are of guest queues, which belong to no VM of this host.
-  return !std::holds_alternative<EventChunk>(record);
+  auto* chunk = std::get_if<EventChunk>(&record);
+  return chunk == nullptr || KeepEvents(*chunk);
 }
 
 absl::Status VmFilterSink::Put(const NumberedRecord& record) {

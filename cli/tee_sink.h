@@ -51,6 +51,7 @@ class VmFilterSink : public Sink {
   bool Matches(const QueueInfo& info) const;
   // False: nothing of the record is left.
   bool Keep(Record& record);
+  bool KeepEvents(EventChunk& chunk);
   bool Has(QueueId queue) const { return kept_.contains(queue); }
 
   const std::vector<std::string> vms_;
@@ -58,6 +59,7 @@ class VmFilterSink : public Sink {
   std::set<QueueId> kept_;
   std::set<std::string> seen_vms_;
   uint64_t last_number_ = 0;
+  uint64_t last_event_ = 0;
 };
 
 }  // namespace ringside

@@ -12,6 +12,7 @@
 
 #include "collector/server.h"
 #include "proto/clocks.h"
+#include "proto/detail_wish.h"
 
 namespace ringside {
 namespace {
@@ -69,7 +70,7 @@ int main(int argc, char** argv) {
                "Allow listening where other machines can connect, in the clear");
   app.add_option("--name", options.name, "Name to show for this collector (default: host name)");
   app.add_option("--detail", options.detail,
-                 "Queues whose single events every agent shall record, such as eth0/rx1");
+                 "Events every agent shall record one by one: QUEUE[:STAGE,...][>50us|>N][@1/N]");
   app.footer(
       "Exit codes: 0 stopped by SIGTERM or SIGINT, 2 wrong usage, 4 failure.\n"
       "Example: ringside-collector --listen 127.0.0.1:7700 --store /var/lib/ringside");
@@ -78,6 +79,10 @@ int main(int argc, char** argv) {
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) return app.exit(error);
     Say(std::string(error.what()) + " (see --help)");
+    return kExitUsage;
+  }
+  if (auto wishes = ParseDetailWishes(options.detail); !wishes.ok()) {
+    Say("--detail: " + std::string(wishes.status().message()));
     return kExitUsage;
   }
   SilenceLibraries();

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/tee_sink.h"
+#include "proto/chunk.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -84,7 +85,9 @@ std::vector<NumberedRecord> Filtered(const std::string& vm, bool* matched) {
   EXPECT_TRUE(filter.Put({3, HostQueue(2, "db", "vnet2", 200)}).ok());
   EXPECT_TRUE(filter.Put({4, SnapshotOf({1, 2})}).ok());
   EXPECT_TRUE(filter.Put({5, Marks{{Mark{.queue = QueueId{1}}}}}).ok());
-  EXPECT_TRUE(filter.Put({6, Bye{}}).ok());
+  const std::vector<Event> events = {{10, 1, QueueId{1}, 15, 0, 5}, {11, 1, QueueId{2}, 15, 0, 7}};
+  EXPECT_TRUE(filter.Put({6, EncodeChunk(events, 1).value()}).ok());
+  EXPECT_TRUE(filter.Put({7, Bye{}}).ok());
   *matched = filter.any_matched();
   EXPECT_THAT(filter.seen_vms(), ElementsAre("db", "web"));
   return end.records;
@@ -95,7 +98,7 @@ TEST(VmFilterSinkTest, OneVmByNameTapOrPid) {
     bool matched = false;
     const auto records = Filtered(vm, &matched);
     EXPECT_TRUE(matched);
-    ASSERT_EQ(records.size(), 4u) << vm;
+    ASSERT_EQ(records.size(), 5u) << vm;
     for (size_t i = 0; i < records.size(); ++i) {
       EXPECT_EQ(records[i].number, i + 1) << "no holes: what is left out was never recorded";
     }
@@ -103,6 +106,9 @@ TEST(VmFilterSinkTest, OneVmByNameTapOrPid) {
     ASSERT_EQ(snapshot.samples.size(), 1u);
     EXPECT_EQ(snapshot.samples[0].queue, QueueId{2});
     EXPECT_EQ(snapshot.gauges.size(), 1u);
+    const auto& chunk = std::get<EventChunk>(records[3].record);
+    EXPECT_EQ(chunk.first_number, 1u);
+    EXPECT_EQ(DecodeChunk(chunk)->at(0).number, 7u) << "the other VM's event is left out";
   }
 }
 

@@ -18,6 +18,7 @@
 #include "proto/chunk.h"
 #include "tests/agent/collect_sink.h"
 #include "tests/live/disk_load.h"
+#include "tests/live/event_counts.h"
 
 namespace ringside {
 namespace {
@@ -147,25 +148,58 @@ TEST_F(LiveTest, RepeatedWindowsHoldEachTime) {
 TEST_F(LiveTest, DetailEventsAreNumberedLikeTheCount) {
   if (access("/sys/kernel/btf/vmlinux", R_OK) != 0) Skip("this kernel has no BTF");
   Recorded run;
-  AgentOptions options{.roles = kRoleGuest};
+  AgentOptions options{.roles = kRoleGuest, .ceiling_percent = 0};
   options.detail = {"all"};
   ASSERT_NO_FATAL_FAILURE(RecordUnderLoad(options, 20, &run));
-  std::map<QueueId, std::pair<uint64_t, uint64_t>> numbers;  // first and last, by queue
-  std::map<QueueId, uint64_t> counts;
-  for (const EventChunk& chunk : run.sink.chunks()) {
-    const auto events = DecodeChunk(chunk);
-    ASSERT_TRUE(events.ok()) << events.status();
-    for (const Event& event : *events) {
-      auto [range, fresh] = numbers.try_emplace(event.queue, event.number, event.number);
-      range->second.first = std::min(range->second.first, event.number);
-      range->second.second = std::max(range->second.second, event.number);
-      ++counts[event.queue];
+  const auto all = EventsByKind(run.sink);
+  ASSERT_EQ(DroppedRecords(run.sink), 0u);
+  for (const EventKind kind : {EventKind::kGuestIrq, EventKind::kGuestHandled}) {
+    uint64_t most = 0;
+    for (const auto& [key, events] : all) {
+      if (key.second == static_cast<uint16_t>(kind)) most = std::max(most, events.size());
+    }
+    EXPECT_GT(most, 200u) << CountName(EventCount(kind));
+  }
+  for (const auto& [key, events] : all) {
+    SCOPED_TRACE(EventKindName(key.second));
+    EXPECT_EQ(events.size(), events.back().number - events.front().number + 1)
+        << "no event is missing or double";
+    // Up to what the last snapshot counted, and what came while the rings were read after it.
+    const auto [least, most] =
+        LastCount(run.sink, key.first, EventCount(static_cast<EventKind>(key.second)));
+    EXPECT_GE(events.back().number + 1, least);
+    EXPECT_LE(events.back().number + 1, most + 100);
+    const bool timed = EventValueOf(static_cast<EventKind>(key.second)) == EventValue::kNs;
+    for (const Event& event : events) {
+      ASSERT_EQ(event.rate, 1u);
+      ASSERT_EQ(timed && event.value == 0, false) << "a handler takes time";
+      ASSERT_LT(event.value, 1'000'000'000u);
     }
   }
-  ASSERT_FALSE(counts.empty());
-  for (const auto& [queue, range] : numbers) {
-    EXPECT_EQ(counts[queue], range.second - range.first + 1) << "no event is missing or double";
+}
+
+TEST_F(LiveTest, EventsAreChosenByStageAndByTime) {
+  if (access("/sys/kernel/btf/vmlinux", R_OK) != 0) Skip("this kernel has no BTF");
+  Recorded run;
+  AgentOptions options{.roles = kRoleGuest, .ceiling_percent = 0};
+  options.detail = {"all:guest.handled>1us", "all:guest.irq@1/16"};
+  ASSERT_NO_FATAL_FAILURE(RecordUnderLoad(options, 10, &run));
+  const auto all = EventsByKind(run.sink);
+  ASSERT_FALSE(all.empty());
+  size_t sampled = 0;
+  for (const auto& [key, events] : all) {
+    const bool irq = key.second == static_cast<uint16_t>(EventKind::kGuestIrq);
+    ASSERT_TRUE(irq || key.second == static_cast<uint16_t>(EventKind::kGuestHandled));
+    for (const Event& event : events) {
+      EXPECT_EQ(event.rate, irq ? 16u : 0u);
+      EXPECT_EQ(irq ? event.number % 16 : 0, 0u);
+      EXPECT_TRUE(irq || event.value > 1000);
+    }
+    if (!irq) continue;
+    sampled = std::max(sampled, events.size());
+    EXPECT_EQ(events.size(), (events.back().number - events.front().number) / 16 + 1);
   }
+  EXPECT_GT(sampled, 20u);
 }
 
 // NET_RX of all CPUs in /proc/softirqs: counted by the kernel right before its tracepoint.

@@ -4,35 +4,136 @@
 #include <unistd.h>
 
 #include <iostream>
+#include <memory>
+#include <string>
+#include <vector>
 
 #include "agent/agent.h"
 #include "correlate/ledger.h"
 #include "tests/agent/collect_sink.h"
+#include "tests/live/event_counts.h"
 #include "tests/live/irqfd_vm.h"
 
 namespace ringside {
 namespace {
 
-TEST(LiveIrqfdTest, EveryWriteIsOneInjectionOfThatRoute) {
-  if (geteuid() != 0 || access("/dev/kvm", R_OK | W_OK) != 0) {
-    std::cout << "SKIP: needs root and /dev/kvm" << std::endl;
-    _exit(77);
+void Skip(const char* why) {
+  std::cout << "SKIP: " << why << std::endl;
+  _exit(77);
+}
+
+class LiveIrqfdTest : public ::testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    if (geteuid() != 0 || access("/dev/kvm", R_OK | W_OK) != 0) Skip("needs root and /dev/kvm");
   }
-  IrqfdVm vm;
-  if (!vm.ok) {
-    std::cout << "SKIP: KVM makes no VM with an interrupt controller here" << std::endl;
-    _exit(77);
+  void SetUp() override {
+    if (!vm.ok) Skip("KVM makes no VM with an interrupt controller here");
   }
-  CollectSink sink;
-  auto agent = Agent::Start({.roles = kRoleHost}, &sink);
-  ASSERT_TRUE(agent.ok()) << agent.status();
-  constexpr int kWrites = 5000;
-  for (int i = 0; i < kWrites; ++i) {
+  void Write(int times) const {
     const uint64_t one = 1;
-    ASSERT_EQ(write(vm.event, &one, sizeof(one)), static_cast<ssize_t>(sizeof(one)));
+    for (int i = 0; i < times; ++i) {
+      ASSERT_EQ(write(vm.event, &one, sizeof(one)), static_cast<ssize_t>(sizeof(one)));
+    }
   }
-  for (int i = 0; i < 25; ++i) ASSERT_TRUE((*agent)->Step().ok());
-  ASSERT_TRUE((*agent)->Stop("end of test").ok());
+  // Starts an agent with these wishes and has it know the route, by one write.
+  void StartWith(const std::vector<std::string>& wishes) {
+    auto started =
+        Agent::Start({.roles = kRoleHost, .detail = wishes, .ceiling_percent = 0}, &sink);
+    ASSERT_TRUE(started.ok()) << started.status();
+    agent = *std::move(started);
+    Write(1);
+    Steps(25);
+  }
+  void Steps(int times) const {
+    for (int i = 0; i < times; ++i) ASSERT_TRUE(agent->Step().ok());
+  }
+  // Injections recorded one by one of the only route, by number; and their number by the counter.
+  std::vector<Event> StopAndTakeEvents() {
+    EXPECT_TRUE(agent->Stop("end of test").ok());
+    auto all = EventsByKind(sink);
+    if (all.empty()) return {};
+    EXPECT_EQ(all.size(), 1u);
+    const auto& [key, events] = *all.begin();
+    EXPECT_EQ(key.second, static_cast<uint16_t>(EventKind::kKvmInjected));
+    counted = LastCount(sink, key.first, Count::kKvmInjected).first;
+    return events;
+  }
+
+  IrqfdVm vm;
+  CollectSink sink;
+  std::unique_ptr<Agent> agent;
+  uint64_t counted = 0;
+};
+
+TEST_F(LiveIrqfdTest, EveryInjectionIsAnEventWithItsNumberAndTime) {
+  ASSERT_NO_FATAL_FAILURE(StartWith({"all:kvm"}));
+  constexpr uint64_t kWrites = 5000;
+  Write(kWrites);
+  Steps(3);
+  const std::vector<Event> events = StopAndTakeEvents();
+  ASSERT_EQ(events.size(), kWrites);
+  EXPECT_EQ(counted, kWrites + 1);
+  for (size_t i = 0; i < events.size(); ++i) {
+    ASSERT_EQ(events[i].number, i + 1) << "the first came before the wish was applied";
+    ASSERT_EQ(events[i].rate, 1u);
+    ASSERT_GT(events[i].value, 0u);
+    ASSERT_GE(events[i].mono_ns, events[i == 0 ? 0 : i - 1].mono_ns);
+  }
+}
+
+TEST_F(LiveIrqfdTest, SampledEventsAreEachNth) {
+  ASSERT_NO_FATAL_FAILURE(StartWith({"all:kvm.injected@1/10"}));
+  Write(5000);
+  const std::vector<Event> events = StopAndTakeEvents();
+  ASSERT_EQ(events.size(), 500u);  // numbers 1 .. 5000
+  EXPECT_EQ(counted, 5001u);
+  for (size_t i = 0; i < events.size(); ++i) {
+    ASSERT_EQ(events[i].number, 10 * (i + 1));
+    ASSERT_EQ(events[i].rate, 10u);
+  }
+}
+
+TEST_F(LiveIrqfdTest, AThresholdNobodyReachesRecordsNothing) {
+  ASSERT_NO_FATAL_FAILURE(StartWith({"all:kvm>4s"}));
+  Write(1000);
+  EXPECT_TRUE(StopAndTakeEvents().empty());
+}
+
+// Nobody reads the ring meanwhile: what finds no room is counted, and the count knows them all.
+TEST_F(LiveIrqfdTest, EventsAndDropsAreTheCountWhenTheRingOverflows) {
+  ASSERT_NO_FATAL_FAILURE(StartWith({"all:kvm"}));
+  constexpr uint64_t kWrites = 3 * RS_EVENT_BYTES / 40;
+  Write(kWrites);
+  const std::vector<Event> events = StopAndTakeEvents();
+  const uint64_t dropped = DroppedRecords(sink);
+  EXPECT_EQ(counted, kWrites + 1);
+  EXPECT_GT(dropped, kWrites / 2);
+  EXPECT_EQ(events.size() + dropped, kWrites);
+  EXPECT_EQ(events.back().number, events.size()) << "the first ones have room, the rest is lost";
+  std::cout << counted << " counted, " << events.size() << " recorded, " << dropped << " dropped\n";
+}
+
+TEST_F(LiveIrqfdTest, WishesThatMeanNothingHereAreSaidOnce) {
+  auto started =
+      Agent::Start({.roles = kRoleHost, .detail = {"nobody/rx0", "all:guest.irq", "all:x"}}, &sink);
+  ASSERT_TRUE(started.ok()) << started.status();
+  std::vector<std::string> notes = (*started)->TakeNotes();
+  Write(1);
+  for (int i = 0; i < 25; ++i) ASSERT_TRUE((*started)->Step().ok());
+  for (std::string& note : (*started)->TakeNotes()) notes.push_back(std::move(note));
+  ASSERT_EQ(notes.size(), 3u);
+  EXPECT_TRUE(notes[0].starts_with("detail 'all:x': no event is called 'x'")) << notes[0];
+  EXPECT_EQ(notes[1], "detail 'nobody/rx0': means no queue here so far; it stays for new ones");
+}
+
+TEST_F(LiveIrqfdTest, EveryWriteIsOneInjectionOfThatRoute) {
+  auto started = Agent::Start({.roles = kRoleHost}, &sink);
+  ASSERT_TRUE(started.ok()) << started.status();
+  constexpr int kWrites = 5000;
+  Write(kWrites);
+  for (int i = 0; i < 25; ++i) ASSERT_TRUE((*started)->Step().ok());
+  ASSERT_TRUE((*started)->Stop("end of test").ok());
   const Ledger ledger = MakeLedger(sink.AsRecording(), {});
   int routes = 0;
   for (const QueueLedger& queue : ledger.queues) {
