@@ -2,6 +2,8 @@
 // HostProbe's details: which kinds each queue can record here, and whose records are whose.
 #include "agent/host_probe.h"
 
+#include <cstring>
+
 namespace ringside {
 namespace {
 
@@ -102,6 +104,26 @@ std::pair<QueueId, uint64_t> HostProbe::SourceOf(const rs_event& e) const {
     case RS_EVENT_KVM_SLOWPATH: return {queue, r.slowpath};
     default: return {queue, r.rejected + r.slow_rejected};
   }
+}
+
+void HostProbe::Drain(std::vector<Mark>* marks, std::vector<Event>* events) {
+  if (functions_ && marks_ == nullptr) marks_ = Ring::Open(bpf_->MapFd("marks"));
+  if (events_ == nullptr) events_ = Ring::Open(bpf_->MapFd("events"));
+  if (marks_ != nullptr) {
+    marks_->Drain([&](const void* data, size_t size) {
+      rs_mark m;
+      if (size < sizeof(m)) return;
+      std::memcpy(&m, data, sizeof(m));
+      if (m.slot < RS_MAX_SLOTS) OnMark(m, marks);
+    });
+  }
+  if (events_ == nullptr) return;
+  events_->Drain([&](const void* data, size_t size) {
+    const auto* e = static_cast<const rs_event*>(data);
+    if (size < sizeof(*e) || e->slot >= RS_MAX_SLOTS || e->cpu >= cpus_) return;
+    const auto [queue, count] = SourceOf(*e);
+    events->push_back(MakeEvent(*e, queue, count));
+  });
 }
 
 }  // namespace ringside

@@ -330,26 +330,6 @@ void HostProbe::Discover(int64_t now_mono_ns) {
 // A host queue is only read once it is known: nothing is said about the others.
 bool HostProbe::Stale() const { return false; }
 
-void HostProbe::Drain(std::vector<Mark>* marks, std::vector<Event>* events) {
-  if (functions_ && marks_ == nullptr) marks_ = Ring::Open(bpf_->MapFd("marks"));
-  if (events_ == nullptr) events_ = Ring::Open(bpf_->MapFd("events"));
-  if (marks_ != nullptr) {
-    marks_->Drain([&](const void* data, size_t size) {
-      rs_mark m;
-      if (size < sizeof(m)) return;
-      std::memcpy(&m, data, sizeof(m));
-      if (m.slot < RS_MAX_SLOTS) OnMark(m, marks);
-    });
-  }
-  if (events_ == nullptr) return;
-  events_->Drain([&](const void* data, size_t size) {
-    const auto* e = static_cast<const rs_event*>(data);
-    if (size < sizeof(*e) || e->slot >= RS_MAX_SLOTS || e->cpu >= cpus_) return;
-    const auto [queue, count] = SourceOf(*e);
-    events->push_back(MakeEvent(*e, queue, count));
-  });
-}
-
 // What a hook counts may need another hook to have been there: a return counts only calls whose
 // entry was seen. An injection whose pending bit was not looked at is counted as blind, so what
 // `accept` misses (it is hit by every IPI and timer, too) is only what goes uncounted as injected.
