@@ -28,11 +28,8 @@ constexpr int64_t kDiscoverEveryNs = 1000 * kMsNs;
 // A full snapshot bounds how far a reader must look back.
 constexpr int64_t kFullEveryNs = 10'000 * kMsNs;
 constexpr int64_t kStepNs = 50 * kMsNs;
-// A record stays well below the wire's message limit.
-constexpr size_t kMarksPerRecord = 2048;
 // Where the rings filled to a quarter within one step, the next comes sooner.
 constexpr int64_t kHurryNs = 5 * kMsNs;
-constexpr size_t kHurryEvents = RS_EVENT_BYTES / (sizeof(rs_event) + 8) / 4;
 
 // The kernel's symbols are read once: 200,000 lines.
 absl::StatusOr<ProbeOptions> ProbeOptionsFrom(const AgentOptions& options) {
@@ -267,49 +264,6 @@ absl::Status Agent::SayHookStates(const std::vector<HookSample>& samples) {
   if (!ProveHooks(samples, &hello_.hooks)) return absl::OkStatus();
   hello_.clock = ReadClocks();
   return Put(hello_);
-}
-
-void Agent::ApplyDetail() {
-  for (const auto& probe : probes_) probe->SetDetail(&details_);
-  for (std::string& note : details_.TakeNotes()) notes_.push_back(std::move(note));
-}
-
-// Says so in the stream, too: which events are missing because nobody asked for them.
-absl::Status Agent::SetWishes(const std::vector<std::string>& wishes) {
-  const std::string before = details_.Text();
-  details_.SetWishes(wishes);
-  if (details_.Text() == before) return absl::OkStatus();
-  return Put(Fact{.mono_ns = MonotonicNs(), .name = "detail", .value = details_.Text()});
-}
-
-absl::Status Agent::PackEvents(int64_t now_mono_ns, bool all) {
-  absl::Status status =
-      packer_.Pack(now_mono_ns, all, [this](EventChunk chunk) { return Put(std::move(chunk)); });
-  totals_.events = packer_.arrived();
-  totals_.late = packer_.late();
-  return status;
-}
-
-absl::Status Agent::DrainRings(bool all) {
-  const int64_t now = MonotonicNs();
-  std::vector<Mark> marks;
-  const size_t before = packer_.arrivals()->size();
-  for (const auto& probe : probes_) probe->Drain(&marks, packer_.arrivals());
-  hurry_ = packer_.arrivals()->size() - before > kHurryEvents;
-  for (size_t at = 0; at < marks.size(); at += kMarksPerRecord) {
-    const size_t end = std::min(at + kMarksPerRecord, marks.size());
-    Marks record;
-    record.marks.assign(marks.begin() + at, marks.begin() + end);
-    if (absl::Status status = Put(std::move(record)); !status.ok()) return status;
-  }
-  return PackEvents(now, all);
-}
-
-absl::Status Agent::SayLate(int64_t now_mono_ns) {
-  if (packer_.late() == late_said_) return absl::OkStatus();
-  late_said_ = packer_.late();
-  return Put(
-      Fact{.mono_ns = now_mono_ns, .name = "events.late", .value = std::to_string(late_said_)});
 }
 
 absl::Status Agent::Step() {
