@@ -72,7 +72,10 @@ absl::StatusOr<std::unique_ptr<Agent>> Agent::Start(const AgentOptions& options,
   if (absl::Status status = agent->Put(agent->hello_); !status.ok()) return status;
   if (absl::Status status = agent->SayInherited(); !status.ok()) return status;
   agent->details_.SetNode(agent->hello_.name);
-  if (absl::Status status = agent->SetWishes(options.detail); !status.ok()) return status;
+  agent->recording_.emplace(
+      RecordingOptions{agent->hello_.name, options.detail, options.recorder, options.trigger},
+      &agent->registry_);
+  if (absl::Status status = agent->SayWishes(); !status.ok()) return status;
   if (absl::Status status = agent->TakeSnapshot(true); !status.ok()) return status;
   agent->next_snapshot_mono_ns_ = MonotonicNs() + options.snapshot_interval_ns;
   agent->next_full_mono_ns_ = MonotonicNs() + kFullEveryNs;
@@ -268,14 +271,14 @@ absl::Status Agent::SayHookStates(const std::vector<HookSample>& samples) {
 
 absl::Status Agent::Step() {
   const int64_t now = MonotonicNs();
-  if (auto wish = sink_->TakeDetailRequest()) {
-    if (absl::Status status = SetWishes(*wish); !status.ok()) return status;
-    ApplyDetail();
-  }
+  if (absl::Status status = TakeRequests(); !status.ok()) return status;
   if (absl::Status status = DrainRings(false); !status.ok()) return status;
   for (LogLine& line : log_.Read()) {
     for (const auto& probe : probes_) probe->OnLogLine(line);
+    const auto trigger = recording_->OnLogLine(line);
     if (absl::Status status = Put(std::move(line)); !status.ok()) return status;
+    if (!trigger) continue;
+    if (absl::Status status = OpenRecorder(*trigger, now); !status.ok()) return status;
   }
   if (absl::Status status = Govern(now); !status.ok()) return status;
   if (now >= next_snapshot_mono_ns_) {

@@ -11,6 +11,7 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <tuple>
 #include <utility>
@@ -25,14 +26,17 @@
 #include "agent/governor.h"
 #include "agent/kernel_log.h"
 #include "agent/probe.h"
+#include "agent/recording.h"
 #include "agent/sink.h"
 
 namespace ringside {
 
 struct AgentOptions {
-  uint32_t roles = 0;               // RoleBits; 0: whatever this machine can be
-  std::string name;                 // shown name; empty: the host's
-  std::vector<std::string> detail;  // wishes from the start (proto/detail_wish.h)
+  uint32_t roles = 0;                 // RoleBits; 0: whatever this machine can be
+  std::string name;                   // shown name; empty: the host's
+  std::vector<std::string> detail;    // wishes from the start (proto/detail_wish.h)
+  std::vector<std::string> recorder;  // likewise, kept for a trigger (flight_recorder.h)
+  std::vector<std::string> trigger;   // events that are one
   int64_t snapshot_interval_ns = 100'000'000;
   Rung limit = Rung::kTpBtf;  // no better rung is tried (see RungAllowed)
   // What the agent may cost this node, kernel side included, in percent of all its CPUs; 0: no
@@ -104,7 +108,10 @@ class Agent {
   Readings ReadAll();
   absl::Status DrainRings(bool all);
   absl::Status PackEvents(int64_t now_mono_ns, bool all);
-  absl::Status SetWishes(const std::vector<std::string>& wishes);
+  absl::Status TakeRequests();
+  absl::Status SayWishes();
+  absl::Status PutChunks(std::vector<EventChunk> chunks);
+  absl::Status OpenRecorder(const Trigger& trigger, int64_t now_mono_ns);
   void ApplyDetail();
   absl::Status SayLate(int64_t now_mono_ns);
   // Looks at the cost once a second and gives something up, or takes it back (agent_cost.cc).
@@ -123,7 +130,10 @@ class Agent {
   KernelLog log_;
   Facts facts_;
   Details details_;
+  std::optional<EventRecording> recording_;
+  std::string recorder_said_ = "off";
   EventPacker packer_;
+  uint64_t next_event_ = 1;
   std::vector<std::string> notes_;
   uint64_t late_said_ = 0;
   bool hurry_ = false;  // rings fill fast: look again soon

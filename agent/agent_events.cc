@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The agent's way from rings to records: marks, and events up to the packer's watermark; and which
-// events are wanted.
+// The agent's way from rings to records: marks, and events up to the packer's watermark.
 #include <algorithm>
 #include <utility>
 
@@ -21,17 +20,10 @@ void Agent::ApplyDetail() {
   for (std::string& note : details_.TakeNotes()) notes_.push_back(std::move(note));
 }
 
-// Says so in the stream, too: which events are missing because nobody asked for them.
-absl::Status Agent::SetWishes(const std::vector<std::string>& wishes) {
-  const std::string before = details_.Text();
-  details_.SetWishes(wishes);
-  if (details_.Text() == before) return absl::OkStatus();
-  return Put(Fact{.mono_ns = MonotonicNs(), .name = "detail", .value = details_.Text()});
-}
-
 absl::Status Agent::PackEvents(int64_t now_mono_ns, bool all) {
-  absl::Status status =
-      packer_.Pack(now_mono_ns, all, [this](EventChunk chunk) { return Put(std::move(chunk)); });
+  absl::Status status = packer_.Pack(now_mono_ns, all, [&](EventChunk chunk) {
+    return PutChunks(recording_->Take(std::move(chunk), now_mono_ns));
+  });
   totals_.events = packer_.arrived();
   totals_.late = packer_.late();
   return status;
@@ -48,6 +40,9 @@ absl::Status Agent::DrainRings(bool all) {
     Marks record;
     record.marks.assign(marks.begin() + at, marks.begin() + end);
     if (absl::Status status = Put(std::move(record)); !status.ok()) return status;
+  }
+  if (const auto trigger = recording_->OnEvents(*packer_.arrivals(), before)) {
+    if (absl::Status status = OpenRecorder(*trigger, now); !status.ok()) return status;
   }
   return PackEvents(now, all);
 }

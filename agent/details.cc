@@ -64,10 +64,15 @@ std::string Details::Text() const {
   return text.empty() ? "off" : text;
 }
 
-QueueDetail Details::For(const QueueInfo& queue, uint32_t possible) {
+std::vector<std::string> QueueNames(const std::string& node, const QueueInfo& queue) {
   const std::string own = queue.device + "/" + queue.queue;
-  std::vector<std::string> names = {own, node_ + "/" + own};
+  std::vector<std::string> names = {own, node + "/" + own};
   if (!queue.vm_name.empty()) names.push_back(queue.vm_name + "/" + own);
+  return names;
+}
+
+QueueDetail Details::For(const QueueInfo& queue, uint32_t possible) {
+  const std::vector<std::string> names = QueueNames(node_, queue);
   QueueDetail detail;
   for (Entry& entry : wishes_) {
     if (!WishMeans(entry.wish, names)) continue;

@@ -23,6 +23,9 @@ struct QueueDetail {
   std::array<rs_detail_filter, RS_EVENT_KINDS> of{};
 };
 
+// The names by which wishes can mean a queue of the node.
+std::vector<std::string> QueueNames(const std::string& node, const QueueInfo& queue);
+
 class Details {
  public:
   // `node` is this node's name, as wishes may use it.

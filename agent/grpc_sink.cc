@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "agent/grpc_call.h"
+#include "agent/grpc_orders.h"
 #include "agent/grpc_spool.h"
 #include "agent/grpc_target.h"
 #include "agent/lease.h"
@@ -29,7 +30,6 @@ constexpr milliseconds kHeartbeatEvery(1000);
 constexpr milliseconds kSilenceMax(10000);
 constexpr milliseconds kGoodbyeMax(1000);
 constexpr milliseconds kLookEvery(100);  // for time-outs; records wake the thread by themselves
-constexpr size_t kQueuesAskedMax = 1024;
 
 }  // namespace
 
@@ -39,7 +39,14 @@ class GrpcSink::Impl {
   ~Impl();
 
   absl::Status Put(const NumberedRecord& record);
-  std::optional<std::vector<std::string>> TakeDetailRequest();
+  std::optional<std::vector<std::string>> TakeDetailRequest() {
+    MutexLock lock(mutex_);
+    return orders_.TakeDetail(SteadyClock::now());
+  }
+  Sink::RecorderRequest TakeRecorderRequest() {
+    MutexLock lock(mutex_);
+    return orders_.TakeRecorder(SteadyClock::now());
+  }
   std::vector<Gap> TakeInherited() {
     MutexLock lock(mutex_);
     return estate_.TakeGaps(options_.clock().mono_ns);
@@ -105,7 +112,7 @@ class GrpcSink::Impl {
   int backoff_ms_ ABSL_GUARDED_BY(mutex_);
   absl::Status refused_ ABSL_GUARDED_BY(mutex_);
   std::string last_failure_ ABSL_GUARDED_BY(mutex_) = "not yet connected";
-  std::optional<std::vector<std::string>> detail_ ABSL_GUARDED_BY(mutex_);
+  GrpcOrders orders_ ABSL_GUARDED_BY(mutex_);
   bool work_ ABSL_GUARDED_BY(mutex_) = false;  // something new to send
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
   SteadyClock::time_point stop_by_ ABSL_GUARDED_BY(mutex_);
@@ -146,11 +153,6 @@ absl::Status GrpcSink::Impl::Put(const NumberedRecord& record) {
   work_ = true;
   changed_.NotifyAll();
   return absl::OkStatus();
-}
-
-std::optional<std::vector<std::string>> GrpcSink::Impl::TakeDetailRequest() {
-  MutexLock lock(mutex_);
-  return std::exchange(detail_, std::nullopt);
 }
 
 absl::Status GrpcSink::Impl::Flush(int timeout_ms) {
@@ -343,11 +345,9 @@ void GrpcSink::Impl::Take(Attempt& attempt, const v1::ToAgent& message) {
     refused_ = absl::FailedPreconditionError(
         fmt::format("the collector {} refuses this agent: {}", options_.address, why));
   } else if (message.has_detail()) {
-    std::vector<std::string> queues(message.detail().queues().begin(),
-                                    message.detail().queues().end());
-    if (queues.size() > kQueuesAskedMax) queues.resize(kQueuesAskedMax);
-    for (std::string& queue : queues) CleanText(queue, kNameBytesMax);
-    detail_ = std::move(queues);
+    orders_.SetWishes(DecodeWishes(message.detail()), attempt.heard);
+  } else if (message.has_trigger()) {
+    orders_.AddTrigger(DecodeTrigger(message.trigger()));
   }
   changed_.NotifyAll();
 }
@@ -392,6 +392,7 @@ absl::Status GrpcSink::Put(const NumberedRecord& record) { return impl_->Put(rec
 std::optional<std::vector<std::string>> GrpcSink::TakeDetailRequest() {
   return impl_->TakeDetailRequest();
 }
+Sink::RecorderRequest GrpcSink::TakeRecorderRequest() { return impl_->TakeRecorderRequest(); }
 std::vector<Gap> GrpcSink::TakeInherited() { return impl_->TakeInherited(); }
 absl::Status GrpcSink::Flush(int timeout_ms) { return impl_->Flush(timeout_ms); }
 bool GrpcSink::connected() const { return impl_->connected(); }

@@ -55,6 +55,7 @@ class GrpcSink : public Sink {
   //                        was restored: begin a new stream, and say why
   absl::Status Put(const NumberedRecord& record) override;
   std::optional<std::vector<std::string>> TakeDetailRequest() override;
+  RecorderRequest TakeRecorderRequest() override;
   std::vector<Gap> TakeInherited() override;
   absl::Status Flush(int timeout_ms) override;
 

@@ -129,6 +129,10 @@ int main(int argc, char** argv) {
   app.add_option("--detail", options.detail,
                  "Events to record one by one: QUEUE[:STAGE,...][>50us|>N][@1/N], QUEUE a name, a "
                  "glob or all");
+  app.add_option("--recorder", options.recorder,
+                 "Events to keep for half a minute, and send on a trigger; as for --detail");
+  app.add_option("--trigger", options.trigger,
+                 "Events that are a trigger, such as all:guest.handled>1ms");
   app.add_option("--interval-ms", interval_ms, "Milliseconds between snapshots")
       ->check(CLI::Range(10, 60000));
   app.add_option("--ceiling", options.ceiling_percent,
@@ -155,9 +159,13 @@ int main(int argc, char** argv) {
   }
   if (role == "host") options.roles = kRoleHost;
   if (role == "guest") options.roles = kRoleGuest;
-  if (auto wishes = ParseDetailWishes(options.detail); !wishes.ok()) {
-    std::cerr << "ringside-agent: --detail: " << wishes.status().message() << "\n";
-    return kExitUsage;
+  for (const auto& [name, texts] :
+       {std::pair("--detail", &options.detail), std::pair("--recorder", &options.recorder),
+        std::pair("--trigger", &options.trigger)}) {
+    if (auto wishes = ParseDetailWishes(*texts); !wishes.ok()) {
+      std::cerr << "ringside-agent: " << name << ": " << wishes.status().message() << "\n";
+      return kExitUsage;
+    }
   }
   options.limit = RungByName(rung).value_or(Rung::kTpBtf);
   options.snapshot_interval_ns = int64_t{interval_ms} * 1'000'000;

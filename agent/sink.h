@@ -10,6 +10,7 @@
 
 #include "absl/status/status.h"
 #include "correlate/records.h"
+#include "proto/trigger.h"
 
 namespace ringside {
 
@@ -23,6 +24,12 @@ class Sink {
   // Queues ("eth0/rx1", "vm1/eth0/rx1") whose detail events somebody asked for since the last call;
   // nothing if no one did.
   virtual std::optional<std::vector<std::string>> TakeDetailRequest() { return std::nullopt; }
+  // What is asked of the flight recorder since the last call.
+  struct RecorderRequest {
+    std::optional<std::vector<std::string>> wishes;  // replace the last, if somebody asked
+    std::vector<Trigger> triggers;
+  };
+  virtual RecorderRequest TakeRecorderRequest() { return {}; }
   // What is known of agents here that were killed, to be put once, right after the stream's Hello.
   virtual std::vector<Gap> TakeInherited() { return {}; }
   // Waits until everything put so far is safe, at most `timeout_ms`. DEADLINE_EXCEEDED if not.

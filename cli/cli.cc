@@ -42,6 +42,8 @@ Make one:
 
 Follow a collector:
   watch        verdicts and findings of HOST:PORT as they change
+  detail       what its agents record event by event from now on
+  trigger      has their flight recorders send the last seconds and the next
 
 Options:
   -h, --help   this text
@@ -81,6 +83,8 @@ void Declare(Parser& parser) {
   AddMerge(app, parser.action);
   AddImport(app, parser.action);
   AddWatch(app, parser.action);
+  AddDetail(app, parser.action);
+  AddTrigger(app, parser.action);
   AddVerify(app, parser.action);
 }
 

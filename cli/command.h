@@ -53,6 +53,8 @@ void AddDoctor(CLI::App& app, Action& action);
 void AddSql(CLI::App& app, Action& action);
 void AddMerge(CLI::App& app, Action& action);
 void AddImport(CLI::App& app, Action& action);
+void AddDetail(CLI::App& app, Action& action);
+void AddTrigger(CLI::App& app, Action& action);
 void AddWatch(CLI::App& app, Action& action);
 void AddVerify(CLI::App& app, Action& action);
 

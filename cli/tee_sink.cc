@@ -26,6 +26,10 @@ std::optional<std::vector<std::string>> TeeSink::TakeDetailRequest() {
   return lost_ ? std::nullopt : second_.TakeDetailRequest();
 }
 
+Sink::RecorderRequest TeeSink::TakeRecorderRequest() {
+  return lost_ ? RecorderRequest{} : second_.TakeRecorderRequest();
+}
+
 absl::Status TeeSink::Flush(int timeout_ms) {
   absl::Status status = first_.Flush(timeout_ms);
   if (!lost_) Lose(second_.Flush(timeout_ms));

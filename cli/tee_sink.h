@@ -23,6 +23,7 @@ class TeeSink : public Sink {
   TeeSink(Sink& first, Sink& second, std::function<void(const absl::Status&)> on_lost);
   absl::Status Put(const NumberedRecord& record) override;
   std::optional<std::vector<std::string>> TakeDetailRequest() override;
+  RecorderRequest TakeRecorderRequest() override;
   absl::Status Flush(int timeout_ms) override;
 
  private:
@@ -41,6 +42,7 @@ class VmFilterSink : public Sink {
   VmFilterSink(std::vector<std::string> vms, Sink& next);
   absl::Status Put(const NumberedRecord& record) override;
   std::optional<std::vector<std::string>> TakeDetailRequest() override;
+  RecorderRequest TakeRecorderRequest() override { return next_.TakeRecorderRequest(); }
   absl::Status Flush(int timeout_ms) override;
 
   // The VMs ("name or pid") whose queues were seen, let through or not.

@@ -100,8 +100,8 @@ class WatchReactor : public Writer, public WatchStream {
 
 class Server : public GrpcServer, public v1::Collector::CallbackService {
  public:
-  Server(Accept accept, AcceptWatch accept_watch)
-      : accept_(std::move(accept)), accept_watch_(std::move(accept_watch)) {}
+  Server(Accept accept, AcceptWatch accept_watch, Control* control)
+      : accept_(std::move(accept)), accept_watch_(std::move(accept_watch)), control_(*control) {}
   ~Server() override { Shutdown(); }
 
   bool Listen(const Address& address) {
@@ -127,8 +127,30 @@ class Server : public GrpcServer, public v1::Collector::CallbackService {
     return new WatchReactor(accept_watch_);
   }
 
+  grpc::ServerUnaryReactor* SetDetail(grpc::CallbackServerContext* context,
+                                      const v1::SetDetailRequest* request,
+                                      v1::ControlReply* reply) override {
+    const absl::StatusOr<DetailOrder> order = DecodeDetailOrder(*request);
+    return Answer(context, order.ok() ? control_.SetDetail(*order) : order.status(), reply);
+  }
+  grpc::ServerUnaryReactor* Trigger(grpc::CallbackServerContext* context,
+                                    const v1::TriggerRequest* request,
+                                    v1::ControlReply* reply) override {
+    return Answer(context, control_.Command(DecodeTrigger(*request)), reply);
+  }
+  static grpc::ServerUnaryReactor* Answer(grpc::CallbackServerContext* context,
+                                          const absl::StatusOr<size_t>& agents,
+                                          v1::ControlReply* reply) {
+    grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+    if (agents.ok()) reply->set_agents(*agents);
+    reactor->Finish(grpc::Status(static_cast<grpc::StatusCode>(agents.status().code()),
+                                 std::string(agents.status().message())));
+    return reactor;
+  }
+
   const Accept accept_;
   const AcceptWatch accept_watch_;
+  Control& control_;
   int port_ = 0;
   std::unique_ptr<grpc::Server> server_;
 };
@@ -136,8 +158,8 @@ class Server : public GrpcServer, public v1::Collector::CallbackService {
 }  // namespace
 
 std::unique_ptr<GrpcServer> GrpcServer::Listen(const Address& address, Accept accept,
-                                               AcceptWatch accept_watch) {
-  auto server = std::make_unique<Server>(std::move(accept), std::move(accept_watch));
+                                               AcceptWatch accept_watch, Control* control) {
+  auto server = std::make_unique<Server>(std::move(accept), std::move(accept_watch), control);
   if (!server->Listen(address)) return nullptr;
   return server;
 }

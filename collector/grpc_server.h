@@ -12,6 +12,7 @@
 #include <memory>
 
 #include "collector/agent_stream.h"
+#include "collector/control.h"
 #include "collector/session.h"
 #include "collector/watchers.h"
 #include "proto/address.h"
@@ -27,9 +28,9 @@ class GrpcServer {
   // Likewise for somebody who watches.
   using AcceptWatch = std::function<std::shared_ptr<WatchSession>(WatchStream* stream)>;
 
-  // Null if the address is taken or is not this machine's.
+  // `control` answers commands. Null if the address is taken or is not this machine's.
   static std::unique_ptr<GrpcServer> Listen(const Address& address, Accept accept,
-                                            AcceptWatch accept_watch);
+                                            AcceptWatch accept_watch, Control* control);
   virtual ~GrpcServer() = default;
   virtual int port() const = 0;
   // Ends calls that sessions have not finished within two seconds; returns when all are over.

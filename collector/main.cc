@@ -71,6 +71,8 @@ int main(int argc, char** argv) {
   app.add_option("--name", options.name, "Name to show for this collector (default: host name)");
   app.add_option("--detail", options.detail,
                  "Events every agent shall record one by one: QUEUE[:STAGE,...][>50us|>N][@1/N]");
+  app.add_option("--recorder", options.recorder,
+                 "Events every agent shall keep for half a minute, and send on a trigger");
   app.footer(
       "Exit codes: 0 stopped by SIGTERM or SIGINT, 2 wrong usage, 4 failure.\n"
       "Example: ringside-collector --listen 127.0.0.1:7700 --store /var/lib/ringside");

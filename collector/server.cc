@@ -15,6 +15,7 @@
 #include <thread>
 #include <utility>
 
+#include "collector/control.h"
 #include "collector/evaluator.h"
 #include "collector/grpc_server.h"
 #include "collector/ingest.h"
@@ -62,11 +63,15 @@ absl::StatusOr<std::unique_ptr<IncidentWriter>> NewIncident(const std::string& s
 
 }  // namespace
 
-class CollectorServer::Impl {
+class CollectorServer::Impl : public IngestListener {
  public:
   explicit Impl(const CollectorOptions& options)
       : options_(options),
         watchers_(options.name),
+        control_(ControlOptions{.start = {options.detail, options.recorder},
+                                .clock = options.clock,
+                                .log = options.log,
+                                .peers = [this] { return Peers(); }}),
         evaluator_(EvaluatorOptions{
             .recorder = options.name,
             .clock = options.clock,
@@ -77,7 +82,7 @@ class CollectorServer::Impl {
     context_.clock = options.clock;
     context_.log = options.log;
     context_.name = options.name;
-    context_.detail = options.detail;
+    context_.wishes = [this] { return control_.Present(); };
   }
   ~Impl() { Stop().IgnoreError(); }
 
@@ -114,6 +119,21 @@ class CollectorServer::Impl {
     for (const auto& [reactor, session] : sessions_) sessions.push_back(session);
     return sessions;
   }
+  std::vector<std::shared_ptr<ControlPeer>> Peers() {
+    std::vector<std::shared_ptr<ControlPeer>> peers;
+    for (const std::shared_ptr<Session>& session : Sessions()) {
+      if (session->welcomed()) peers.push_back(session);
+    }
+    return peers;
+  }
+  void OnRecord(const StreamKey& key, const NumberedRecord& record) override {
+    evaluator_.OnRecord(key, record);
+    control_.OnRecord(key, record);
+  }
+  void OnEnd(const StreamKey& key) override {
+    evaluator_.OnEnd(key);
+    control_.OnEnd(key);
+  }
   void Pace();
   void Report(const std::vector<Change>& changes, const VerdictTracker& tracker);
 
@@ -122,6 +142,7 @@ class CollectorServer::Impl {
   std::string address_;
   std::string file_;
   Watchers watchers_;
+  Control control_;
   Evaluator evaluator_;  // hears of records from ingest_, and stores through it
   std::unique_ptr<Ingest> ingest_;
   std::unique_ptr<GrpcServer> server_;
@@ -147,7 +168,7 @@ absl::Status CollectorServer::Impl::OpenStore() {
   if (!writer.ok()) return writer.status();
   file_ = (*writer)->path();
   ingest_ = std::make_unique<Ingest>(*std::move(writer), std::move(earlier), options_.clock,
-                                     options_.log, &evaluator_);
+                                     options_.log, this);
   context_.ingest = ingest_.get();
   evaluator_.Start();
   return absl::OkStatus();
@@ -156,7 +177,7 @@ absl::Status CollectorServer::Impl::OpenStore() {
 absl::Status CollectorServer::Impl::Listen(const Address& address) {
   server_ = GrpcServer::Listen(
       address, [this](AgentStream* stream) { return Accept(stream); },
-      [this](WatchStream* stream) { return watchers_.Accept(stream); });
+      [this](WatchStream* stream) { return watchers_.Accept(stream); }, &control_);
   if (server_ == nullptr) {
     return absl::UnavailableError(
         fmt::format("cannot listen on {}: it is taken, or not this machine's", options_.listen));
@@ -179,6 +200,7 @@ void CollectorServer::Impl::Pace() {
     const int64_t mono_ns = options_.clock().mono_ns;
     for (const std::shared_ptr<Session>& session : Sessions()) session->Tick(mono_ns);
     watchers_.Tick(mono_ns);
+    control_.Tick(mono_ns);
   }
 }
 
@@ -192,6 +214,9 @@ void CollectorServer::Impl::Report(const std::vector<Change>& changes,
   }
   if (lost > 0) options_.log(fmt::format("{} changes of verdicts could not be stored", lost));
   watchers_.Publish(news, tracker.Present());
+  std::vector<EvaluationChange> all;
+  for (const Change& change : changes) all.push_back(change.what);
+  control_.OnChanges(all);
 }
 
 absl::Status CollectorServer::Impl::Stop() {

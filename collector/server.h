@@ -22,7 +22,8 @@ struct CollectorOptions {
   std::string store;                    // directory for incident files; made if it is not there
   std::string name;                     // shown name of this collector
   bool insecure = false;                // may listen where other machines can reach it in the clear
-  std::vector<std::string> detail;      // queues whose detail events every agent shall record
+  std::vector<std::string> detail;      // what every agent shall record event by event
+  std::vector<std::string> recorder;    // likewise, kept there for a trigger
   std::function<ClockReading()> clock;  // any thread
   std::function<void(const std::string& line)> log;  // any thread
 };

@@ -186,13 +186,24 @@ void Session::OnWelcome(uint64_t last_number, uint64_t last_hash, bool fresh) {
   welcome->set_fresh(fresh);
   if (comparable_) welcome->set_last_hash(last_hash);
   Send(std::move(message));
-  if (!context_.detail.empty()) {
-    v1::ToAgent detail;
-    for (const std::string& queue : context_.detail) detail.mutable_detail()->add_queues(queue);
-    Send(std::move(detail));
+  {
+    MutexLock lock(mutex_);
+    welcomed_ = true;
   }
-  MutexLock lock(mutex_);
-  welcomed_ = true;
+  // Once it counts among those who are told of changes: else one in between would be missed.
+  if (context_.wishes) SendWishes(context_.wishes());
+}
+
+void Session::SendWishes(const Wishes& wishes) {
+  v1::ToAgent message;
+  EncodeWishes(wishes, message.mutable_detail());
+  Send(std::move(message));
+}
+
+void Session::SendTrigger(const Trigger& trigger) {
+  v1::ToAgent message;
+  EncodeTrigger(trigger, message.mutable_trigger());
+  Send(std::move(message));
 }
 
 void Session::OnCommitted(uint64_t number) {

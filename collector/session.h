@@ -19,6 +19,7 @@
 
 #include "absl/status/status.h"
 #include "collector/agent_stream.h"
+#include "collector/control.h"
 #include "collector/ingest.h"
 #include "proto/convert.h"
 #include "proto/ringside.pb.h"
@@ -31,11 +32,11 @@ struct SessionContext {
   Ingest* ingest = nullptr;
   Ingest::Clock clock;
   Ingest::Log log;
-  std::string name;                 // the collector's
-  std::vector<std::string> detail;  // queues whose events are wanted
+  std::string name;                // the collector's
+  std::function<Wishes()> wishes;  // what a new agent is told to record; may be unset
 };
 
-class Session : public IngestPeer {
+class Session : public IngestPeer, public ControlPeer {
  public:
   // Starts reading. `stream` must live until OnDone has returned; `on_done` is called then, from
   // any thread.
@@ -58,6 +59,13 @@ class Session : public IngestPeer {
   void OnRefused(const std::string& why) override;
   void OnRoom() override;
   void OnEnded() override;
+
+  void SendWishes(const Wishes& wishes) override;
+  void SendTrigger(const Trigger& trigger) override;
+  bool welcomed() {
+    MutexLock lock(mutex_);
+    return welcomed_ && !finish_;
+  }
 
  private:
   Session(const SessionContext& context, AgentStream* stream)

@@ -114,8 +114,8 @@ class Agent(Player):
 
     def command(self):
         return [f"{self.build}/agent/ringside-agent", "--collector", f"unix:{self.socket}",
-                "--lease-dir", self.lease, "--name", "real", "--role", "guest", "--detail", "all",
-                "--interval-ms", "50"]
+                "--lease-dir", self.lease, "--name", "real", "--role", "guest", "--detail",
+                "all:guest.irq", "--interval-ms", "50"]
 
 
 class Disk:
