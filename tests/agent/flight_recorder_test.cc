@@ -32,7 +32,7 @@ std::vector<int64_t> Seconds(const std::vector<EventChunk>& chunks) {
 Trigger Of(const std::string& source) { return {.source = source, .queues = {}, .reason = "why"}; }
 
 // One chunk a second, up to `to`; gives the seconds that were sent.
-std::vector<int64_t> Run(FlightRecorder& recorder, int64_t from, int64_t to) {
+std::vector<int64_t> Feed(FlightRecorder& recorder, int64_t from, int64_t to) {
   std::vector<int64_t> sent;
   for (int64_t second = from; second < to; ++second) {
     const auto now = recorder.Take(ChunkAt(second), (second + 1) * kSecond);
@@ -43,11 +43,11 @@ std::vector<int64_t> Run(FlightRecorder& recorder, int64_t from, int64_t to) {
 
 TEST(FlightRecorderTest, SendsWhatLedUpToATriggerAndWhatFollows) {
   FlightRecorder recorder;
-  EXPECT_THAT(Run(recorder, 100, 110), IsEmpty());
+  EXPECT_THAT(Feed(recorder, 100, 110), IsEmpty());
   const auto opened = recorder.Open(Of("finding"), 110 * kSecond);  // 2 s before, 1 s after
   EXPECT_EQ(opened.fact, "finding - -2.000s +1.000s: why");
   EXPECT_THAT(Seconds(opened.chunks), ElementsAre(108, 109));
-  EXPECT_THAT(Run(recorder, 110, 120), ElementsAre(110, 111));
+  EXPECT_THAT(Feed(recorder, 110, 120), ElementsAre(110, 111));
   EXPECT_GT(recorder.bytes(), 0u);
 }
 
@@ -61,8 +61,8 @@ TEST(FlightRecorderTest, AChunkThatComesLateIsStillPartOfTheWindow) {
 
 TEST(FlightRecorderTest, KeepsHalfAMinuteAndSoManyBytes) {
   FlightRecorder by_time;
-  Run(by_time, 0, 100);
-  EXPECT_EQ(by_time.expired(), 690u);  // of a hundred chunks, those that ended before 70 s
+  Feed(by_time, 0, 100);
+  EXPECT_EQ(by_time.expired(), 700u);  // of a hundred chunks, those that ended before 70 s
   EXPECT_EQ(by_time.not_kept(), 0u);
   FlightRecorder by_bytes(5'000);
   for (int64_t second = 0; second < 10; ++second) {
@@ -79,10 +79,10 @@ TEST(FlightRecorderTest, KeepsHalfAMinuteAndSoManyBytes) {
 
 TEST(FlightRecorderTest, ATriggerWithinAWindowExtendsItUpToABound) {
   FlightRecorder recorder;
-  Run(recorder, 0, 10);
+  Feed(recorder, 0, 10);
   recorder.Open(Of("log"), 10 * kSecond);
   EXPECT_FALSE(recorder.Open(Of("log"), 11 * kSecond).fact.empty());
-  EXPECT_THAT(Run(recorder, 10, 20), ElementsAre(10, 11, 12));
+  EXPECT_THAT(Feed(recorder, 10, 20), ElementsAre(10, 11, 12));
   FlightRecorder endless;
   int64_t now = 100 * kSecond;
   for (; now < 300 * kSecond && !endless.Open(Of("log"), now).fact.empty(); now += kSecond) {
@@ -105,7 +105,7 @@ TEST(FlightRecorderTest, RestsAfterAWindowButNotForACommand) {
 
 TEST(FlightRecorderTest, NothingIsLeftOnceNobodyWantsIt) {
   FlightRecorder recorder;
-  Run(recorder, 0, 10);
+  Feed(recorder, 0, 10);
   recorder.Clear();
   EXPECT_EQ(recorder.bytes(), 0u);
   const auto opened = recorder.Open(Of("command"), 10 * kSecond);
