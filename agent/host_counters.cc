@@ -51,6 +51,8 @@ void HostProbe::ReadRoute(const Queue& queue, std::vector<Reading>* readings) co
   };
   // Downstream first; each stage only where its hook is there: never observed is not zero.
   add(Count::kKvmTaken, RS_HOOK_INJ_VIRQ, r.taken);
+  add(Count::kVgicPopulated, RS_HOOK_VGIC_POPULATED, r.vgic_populated);
+  add(Count::kVgicQueued, RS_HOOK_VGIC_QUEUED, r.vgic_queued);
   add(Count::kKvmMerged, RS_HOOK_ACCEPT, r.merged_seen + r.slow_merged);
   add(Count::kKvmMergeDoubt, RS_HOOK_ACCEPT, r.merge_doubt + r.slow_merged);
   add(Count::kKvmBlind, RS_HOOK_ACCEPT, r.merge_blind);

@@ -13,7 +13,7 @@
 namespace ringside {
 namespace {
 
-struct RouteKey {  // of slot_of_route in bpf/host_maps.bpf.h
+struct RouteKey {  // of slot_of_route and slot_of_lpi in bpf/host_maps.bpf.h
   uint64_t kvm;
   uint64_t gsi;
 };
@@ -43,6 +43,10 @@ void HostProbe::RetireRoute(int slot) {
   const RouteKey key{.kvm = route.kvm, .gsi = route.gsi};
   bpf_map_delete_elem(bpf_->MapFd("slot_of_ctx"), &ctx);
   bpf_map_delete_elem(bpf_->MapFd("slot_of_route"), &key);
+#if defined(__aarch64__)
+  const RouteKey lpi{.kvm = route.kvm, .gsi = route.lpi};
+  bpf_map_delete_elem(bpf_->MapFd("slot_of_lpi"), &lpi);
+#endif
   queues_.erase(absl::StrCat("route:", slot));
 }
 

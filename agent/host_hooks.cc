@@ -13,7 +13,8 @@ const std::vector<ProgramSpec>& HostFunctionPrograms() {
   constexpr rs_hook kSignal = RS_HOOK_EVENTFD_SIGNAL, kWrite = RS_HOOK_EVENTFD_WRITE;
   constexpr rs_hook kAccept = RS_HOOK_ACCEPT;
 #if defined(__aarch64__)
-  static constexpr char kQueue[] = "vgic_queue_irq_unlock";
+  constexpr rs_hook kQueued = RS_HOOK_VGIC_QUEUED, kPopulated = RS_HOOK_VGIC_POPULATED;
+  static constexpr char kQueue[] = "vgic_queue_irq_unlock", kListRegister[] = "vgic_v3_populate_lr";
 #endif
   static constexpr char kMask[] = "eventfd_signal_mask";
   static constexpr char kOld[] = "eventfd_signal";  // of 4.19
@@ -25,7 +26,12 @@ const std::vector<ProgramSpec>& HostFunctionPrograms() {
   static const std::vector<ProgramSpec> specs = {
       {"host_walk", RS_HOOKS, "gauges", "bpf_prog_test_run", kT, "walk"},
 #if defined(__aarch64__)
+      {"host_vgic_populate", kPopulated, "vgic.populated", kListRegister, kF, "populate"},
+      {"host_vgic_populate_k", kPopulated, "vgic.populated", kListRegister, kK, "populate_k",
+       "populate"},
+      {"host_vgic_queued", kQueued, "vgic.queued", kQueue, kF, "accept"},
       {"host_vgic_queue", kAccept, "kvm.merged", kQueue, kF, "accept"},
+      {"host_vgic_queued_k", kQueued, "vgic.queued", kQueue, kK, "accept_k", "accept"},
       {"host_vgic_queue_k", kAccept, "kvm.merged", kQueue, kK, "accept_k", "accept"},
 #else
       {"host_inj_virq", RS_HOOK_INJ_VIRQ, "kvm.taken", "kvm:kvm_inj_virq", kT, "taken"},

@@ -345,6 +345,9 @@ void HostProbe::AddLossesOfOthers(std::vector<HookSample>* samples) const {
                                        std::pair(RS_HOOK_SET_IRQ_EXIT, RS_HOOK_SET_IRQ_ENTRY)}) {
     losses[leaves] = sum(of(leaves), of(enters));
   }
+#if defined(__aarch64__)
+  losses[RS_HOOK_VGIC_QUEUED] = sum(of(RS_HOOK_VGIC_QUEUED), of(RS_HOOK_ACCEPT));
+#endif
   losses[RS_HOOK_ACCEPT] = losses[RS_HOOK_INATOMIC_EXIT];
   for (size_t i = 0; i < samples->size(); ++i) {
     const auto found = losses.find(HostFunctionPrograms()[i].hook);

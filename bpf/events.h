@@ -76,6 +76,8 @@ enum rs_hook {
   RS_HOOK_DROP,          /* tracepoint kfree_skb: reasons of tap drops */
   RS_HOOK_SOFTIRQ_ENTRY, /* tracepoints softirq_entry, softirq_exit: NET_RX */
   RS_HOOK_SOFTIRQ_EXIT,
+  RS_HOOK_VGIC_QUEUED, /* arm64: return of vgic_queue_irq_unlock, whose entry is RS_HOOK_ACCEPT */
+  RS_HOOK_VGIC_POPULATED,
   RS_HOOKS
 };
 

@@ -160,10 +160,10 @@ struct rs_route_slot {
   rs_u64 written_vmm;  /* of those written, by a thread of the VM's own process */
   rs_u64 shared_pad;
   /* route domain again (merges.h) */
-  rs_u64 merge_doubt; /* of merged_seen, may have been none */
-  rs_u64 run_merges;  /* merges since an injection last found nothing pending */
-  rs_u64 run_taken;   /* `taken` then */
-  rs_u64 run_pad[5];
+  rs_u64 merge_doubt;           /* of merged_seen, may have been none */
+  rs_u64 run_merges, run_taken; /* merges since nothing was found pending last; `taken` then */
+  rs_u64 vgic_queued, vgic_populated; /* arm64: LPI newly on a list; handed over since (atomic) */
+  rs_u64 lpi_waiting, lpi, run_pad;   /* 1: queued and not yet handed over; its number */
 };
 RS_ASSERT(sizeof(struct rs_route_slot) == 256, "whole cache lines");
 

@@ -36,6 +36,8 @@ namespace ringside {
   X(kKvmBlind, "kvm.blind", "injections whose pending bit could not be read (APICv, AVIC)")       \
   X(kKvmRejected, "kvm.rejected", "messages no vCPU accepted: lost")                              \
   X(kKvmSlowpath, "kvm.slowpath", "wake-ups handed to the workqueue")                             \
+  X(kVgicQueued, "vgic.queued", "arm64: injections that put the LPI newly on a vCPU's list")      \
+  X(kVgicPopulated, "vgic.populated", "arm64: queueings handed to a list register, once each")    \
   X(kKvmTaken, "kvm.taken", "pending interrupts KVM took for injection into the vCPU")            \
   X(kGuestIrq, "guest.irq", "runs of the queue's interrupt handler")                              \
   X(kGuestHandled, "guest.handled", "of those, with work (IRQ_HANDLED)")                          \

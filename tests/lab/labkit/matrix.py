@@ -22,7 +22,8 @@ ROWS = [
      ["x86", "--kernel", "6.1", "--host-rung", "kprobe", "--guest-rung", "tracepoint"]),
     ("6.12 / 6.12 kprobe, procfs",
      ["x86", "--kernel", "6.12", "--host-rung", "kprobe", "--guest-rung", "procfs"]),
-    ("arm64 5.10 / 5.10", ["arm64", "--kernel", "5.10"]),
+    ("arm64 5.10 / 6.1", ["arm64", "--kernel", "5.10", "--guest-kernel", "6.1"]),
+    ("arm64 6.1 / 5.10", ["arm64", "--kernel", "6.1", "--guest-kernel", "5.10"]),
     ("arm64 6.1 / 6.1", ["arm64", "--kernel", "6.1"]),
     ("arm64 6.12 / 6.12", ["arm64", "--kernel", "6.12"]),
 ]
@@ -36,6 +37,8 @@ STAGES = [
     ("host", "irqfd.woken", "irqfd.woken"),
     ("host", "kvm.injected", "kvm.injected"),
     ("host", "kvm.merged", "kvm.merged"),
+    ("host", "vgic.queued", "vgic.queued"),
+    ("host", "vgic.populated", "vgic.populated"),
     ("host", "kvm.taken", "kvm.taken"),
     ("host", "kvm.slowpath", "kvm.slowpath"),
     ("host", "eventfd.written", "eventfd.written"),
