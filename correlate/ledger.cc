@@ -17,16 +17,15 @@ NodeView ViewOf(const NodeStream& node) {
   NodeView view{.name = node.name, .kernel = hello.kernel};
   if (hello.roles & kRoleHost) view.roles = "host";
   if (hello.roles & kRoleGuest) view.roles += view.roles.empty() ? "guest" : "+guest";
-  Rung best = Rung::kNone;
+  // A host's functions say most about it, by whatever rung; else the best rung in use.
+  Rung best = Rung::kNone, best_function = Rung::kNone;
   for (const HookInfo& hook : hello.hooks) {
-    if (InUse(hook.state) && hook.stage != "gauges") {
-      // The host's functions say most about a host; else the best rung in use.
-      const bool function = (hello.roles & kRoleHost) && hook.rung == Rung::kFentry;
-      if (function) best = Rung::kFentry;
-      if (best != Rung::kFentry && hook.rung < best) best = hook.rung;
-    }
+    if (!InUse(hook.state) || hook.stage == "gauges") continue;
+    best = std::min(best, hook.rung);
+    const bool function = hook.rung == Rung::kFentry || hook.rung == Rung::kKprobe;
+    if (function && (hello.roles & kRoleHost)) best_function = std::min(best_function, hook.rung);
   }
-  view.rungs = RungName(best);
+  view.rungs = RungName(best_function == Rung::kNone ? best : best_function);
   view.lost = node.stream->missing_numbers;
   const std::vector<Snapshot>& snapshots = node.stream->snapshots;
   for (const HookInfo& hook : hello.hooks) {

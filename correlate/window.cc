@@ -105,6 +105,12 @@ bool StartsAtZero(Count count) {
   }
 }
 
+// Of these, one hit that was lost may have been many.
+bool ManyPerHit(Count count) {
+  return count == Count::kGuestPackets || count == Count::kGuestPacketsBusy ||
+         count == Count::kSoftnetRunUs;
+}
+
 }  // namespace
 
 std::optional<Interval> GrowthByTime(const LocalQueue& queue, Count count, HookId hook,
@@ -132,7 +138,7 @@ std::optional<Interval> GrowthByTime(const LocalQueue& queue, Count count, HookI
   // A hook that was attached later tells no misses before: what its queue had then is unknown.
   const auto misses =
       MissesIn(*queue.node, hook, {from_zero ? own.first - 1 : own.first, own.last});
-  if (misses) {
+  if (misses && (*misses == 0 || !ManyPerHit(count))) {
     const uint64_t most = last->hi > first->lo ? last->hi - first->lo : 0;
     growth.hi = static_cast<int64_t>(most + *misses);
   } else {

@@ -152,13 +152,14 @@ CREATE VIEW hook_rungs AS
   FROM hooks h JOIN enum_names r ON r.what = 'rung' AND r.id = h.rung
   GROUP BY h.stream, h.hook;
 
--- Hooks that lost hits which nobody can number, or may have.
+-- Hits that a hook lost in its whole recording: NULL where nobody can number them, or where some
+-- found no slot.
 CREATE VIEW hook_losses AS
   WITH ends AS (
     SELECT t.stream AS stream, h.hook AS hook, min(h.snapshot) AS first, max(h.snapshot) AS last
     FROM hook_samples h JOIN snapshots t ON t.id = h.snapshot GROUP BY t.stream, h.hook)
   SELECT e.stream AS stream, e.hook AS hook,
-    b.misses IS NULL OR a.misses IS NULL OR b.misses > a.misses OR b.unplaced > 0 AS unknown
+    CASE WHEN b.unplaced = 0 THEN b.misses - coalesce(a.misses, 0) END AS lost
   FROM ends e JOIN hook_samples a ON a.snapshot = e.first AND a.hook = e.hook
   JOIN hook_samples b ON b.snapshot = e.last AND b.hook = e.hook;
 
@@ -186,12 +187,15 @@ CREATE VIEW series_ends AS
   JOIN samples a ON a.snapshot = e.first AND a.series = e.series
   JOIN samples b ON b.snapshot = e.last AND b.series = e.series;
 
+-- Each lost hit may have been one more of any count of its hook; of some counts it may have been
+-- many.
 CREATE VIEW counts AS
   SELECT node, queue, generation, stage, outcome, t_from, t_to, lo, hi, hook FROM (
     SELECT m.node AS node, m.name AS queue, m.generation AS generation, c.stage AS stage,
       c.outcome AS outcome, f.begin_real_ns AS t_from, t.end_real_ns AS t_to,
       max(0, e.last_lo - e.first_hi) AS lo,
-      CASE WHEN coalesce(x.unknown, 1) THEN NULL ELSE e.last_hi - e.first_lo END AS hi,
+      CASE WHEN x.lost = 0 OR c.name NOT IN ('vhost.used', 'guest.used', 'guest.packets',
+        'guest.packets.busy', 'softnet.run_us') THEN e.last_hi - e.first_lo + x.lost END AS hi,
       r.name AS hook, e.queue AS queue_id, e.count AS count_id,
       row_number() OVER (PARTITION BY e.queue, e.count
         ORDER BY e.last_hi > e.first_lo DESC, coalesce(r.rung, 99), e.hook) AS choice
