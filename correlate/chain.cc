@@ -270,7 +270,11 @@ void Chain(const std::vector<QueueEvidence>& queues, std::vector<Finding>* findi
     Link(queues, all, &finding);
     NeedsTheGuest(queues, &finding);
     // An undecided stall has causes that were looked for in vain: it names what is missing itself.
-    if (finding.cause == Cause::kDeadQueue && finding.certainty != Certainty::kHigh) {
+    // What only the guest's word says against the host is no root either.
+    const bool of_two_words =
+        finding.cause == Cause::kLostInterrupt || finding.cause == Cause::kDuplicateInjection;
+    if ((finding.cause == Cause::kDeadQueue || of_two_words) &&
+        finding.certainty != Certainty::kHigh) {
       finding.root = false;
     }
     DoubtWithoutHost(queues, &finding);

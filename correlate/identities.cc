@@ -140,7 +140,30 @@ void JudgeInjection(QueueLedger* ledger) {
   ledger->identities.push_back(std::move(identity));
 }
 
-void JudgeDelivery(QueueLedger* ledger) {
+// The guest's numbers against the host's are one word against the other, and a guest may say what
+// it likes. Where KVM saw what the vCPU took, it is the witness: a host that has lost or doubled as
+// much as the guest says must find that much between injected and taken, too.
+void AskWitness(const IdentityContext& context, const Cut& cut, Identity* identity) {
+  if (identity->verdict != Verdict::kViolated || !context.untaken) return;
+  const std::optional<Untaken> untaken = context.untaken();
+  if (!untaken) return;
+  const Residual& rest = identity->residuals.front();
+  const int64_t slack = int64_t{cut.in_flight} * std::max(1u, cut.epochs);
+  bool alone = false;
+  if (rest.lo > slack) {
+    alone = untaken->hi + slack < rest.lo;
+  } else if (rest.hi < -slack) {
+    alone = untaken->lo - slack > rest.hi;
+  } else {  // at marks in between only
+    alone = cut.difference_max > slack ? untaken->most + slack < cut.difference_max
+                                       : untaken->least - slack > cut.difference_min;
+  }
+  if (!alone) return;
+  identity->verdict = Verdict::kInconclusive;
+  identity->why += "; but KVM saw the vCPU take what was injected: the guest's word stands alone";
+}
+
+void JudgeDelivery(const IdentityContext& context, QueueLedger* ledger) {
   const auto injected = Cell(*ledger, Count::kKvmInjected);
   const auto irq = Cell(*ledger, Count::kGuestIrq);
   if (!injected || !irq) return;
@@ -183,6 +206,7 @@ void JudgeDelivery(QueueLedger* ledger) {
       identity.verdict = ledger->binding.provisional ? Verdict::kInconclusive : Verdict::kViolated;
     }
   }
+  AskWitness(context, cut, &identity);
   ledger->identities.push_back(std::move(identity));
 }
 
@@ -230,7 +254,7 @@ void JudgeIdentities(const IdentityContext& context, QueueLedger* ledger) {
   JudgeVhost(ledger);
   JudgeWake(ledger);
   JudgeInjection(ledger);
-  JudgeDelivery(ledger);
+  JudgeDelivery(context, ledger);
   JudgeGuest(ledger);
   JudgeUsed(ledger, context.ring_size);
   bool judged = false;

@@ -6,7 +6,10 @@
 #define RINGSIDE_CORRELATE_IDENTITIES_H_
 
 #include <cstdint>
+#include <functional>
+#include <optional>
 
+#include "correlate/delivery_witness.h"
 #include "correlate/ledger.h"
 
 namespace ringside {
@@ -20,6 +23,8 @@ inline constexpr const char* kDeliveryId = "kvm.injected - kvm.merged = guest.ir
 struct IdentityContext {
   uint32_t host_cpus = 0;  // 0 unknown: transmits under way at an edge are not bounded
   uint32_t ring_size = 0;
+  // The host's own account of deliveries, asked where the guest's word speaks against it.
+  std::function<std::optional<Untaken>()> untaken;
 };
 
 // Fills identities and verdict of a ledger whose counts, binding and cut are set.

@@ -311,6 +311,7 @@ IdentityContext Maker::Context() const {
     if (fact.name != "cpus") continue;
     std::from_chars(fact.value.data(), fact.value.data() + fact.value.size(), context.host_cpus);
   }
+  if (host_) context.untaken = [this] { return MeasureUntaken(*pair_.host, *host_); };
   return context;
 }
 

@@ -33,6 +33,16 @@ void SayDelivery(const QueueEvidence& evidence, const Identity& identity, Findin
                    {Count::kKvmInjected, Count::kKvmMerged, Count::kGuestIrq}));
 }
 
+// A host is blamed by a witness of its own, not by what its guest says alone.
+void DoubtTheGuest(const QueueEvidence& evidence, Finding* finding) {
+  const auto taken = evidence.host.Growth(Count::kKvmTaken);
+  if (taken && taken->lo > 0) return;
+  finding->certainty = Certainty::kMedium;
+  finding->missing.push_back(
+      "kvm.taken: the host does not see interrupts taken; the guest's word"
+      " stands alone");
+}
+
 void RuleOutUpstream(const QueueEvidence& evidence, Finding* finding) {
   for (const std::string_view id : {kWakeId, kInjectionId}) {
     const Identity* identity = evidence.FindIdentity(id);
@@ -130,6 +140,7 @@ MaybeFinding DuplicateInjection(const QueueEvidence& evidence) {
   } else {
     SayDelivery(evidence, identity, &finding);
     RuleOutUpstream(evidence, &finding);
+    DoubtTheGuest(evidence, &finding);
   }
   finding.next.push_back({"", "ringside ledger INCIDENT --queue " + evidence.Name(),
                           "shows at which stage the account changes"});
@@ -142,6 +153,7 @@ MaybeFinding StaleRoute(const QueueEvidence& evidence, const std::optional<Stall
   if (!evidence.host || !evidence.guest) return std::nullopt;
   const auto messages = NewestMessages(evidence);
   if (!messages || messages->host == messages->guest) return std::nullopt;
+  if (evidence.ledger->binding.provisional) return std::nullopt;  // another queue's, perhaps
   const auto host = evidence.host.Within(messages->since_ns, evidence.window.to_ns);
   const auto guest = evidence.guest.Within(messages->since_ns, evidence.window.to_ns);
   if (!host || !guest || host->last < host->first + 2 || guest->last < guest->first + 1) {
@@ -275,7 +287,10 @@ MaybeFinding LostInterrupt(const QueueEvidence& evidence, const std::optional<St
          {"ring.used", "ring.last_used", "ring.used_event"}});
   }
   finding.because = "an interrupt was sent and did not arrive";
-  if (identity == delivery) RuleOutUpstream(evidence, &finding);
+  if (identity != nullptr && identity == delivery) {
+    RuleOutUpstream(evidence, &finding);
+    if (!refused && !asleep) DoubtTheGuest(evidence, &finding);
+  }
   if (evidence.guest) finding.next.push_back(evidence.DownAndUp());
   finding.danger = "one is enough to stop a queue whose guest waits for it";
   finding.would_refute = "a second path by which these interrupts reached the guest";

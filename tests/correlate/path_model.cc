@@ -207,22 +207,22 @@ void Model::Snapshots() {
     stream->snapshots.push_back(std::move(snapshot));
   };
   fill(&host_, false,
-       std::vector<Row>{
-           {Count::kVhostBatches, kHostHook, truth_->batches},
-           {Count::kVhostUsed, kHostHook, host_pos_},
-           {Count::kVhostSignalled, kHostHook, truth_->signalled},
-           {Count::kVhostSuppressed, kHostHook, truth_->suppressed},
-           {Count::kVhostUnwired, kHostHook, 0},
-           {Count::kVhostMasked, kHostHook, 0},
-           {Count::kVhostUnwoken, kHostHook, 0},
-           {Count::kIrqfdWoken, kWokenFentry, o_.fentry_silent ? 0 : truth_->injected},
-           {Count::kIrqfdWoken, kWokenKprobe, truth_->injected},
-           {Count::kKvmInjected, kHostHook, truth_->injected},
-           {Count::kKvmMerged, kHostHook, truth_->merged},
-           {Count::kKvmBlind, kHostHook, 0},
-           {Count::kKvmRejected, kHostHook, 0},
-           {Count::kKvmSlowpath, kHostHook, 0},
-           {Count::kKvmTaken, kHostHook, truth_->injected - truth_->merged - (pending_ ? 1 : 0)}},
+       std::vector<Row>{{Count::kVhostBatches, kHostHook, truth_->batches},
+                        {Count::kVhostUsed, kHostHook, host_pos_},
+                        {Count::kVhostSignalled, kHostHook, truth_->signalled},
+                        {Count::kVhostSuppressed, kHostHook, truth_->suppressed},
+                        {Count::kVhostUnwired, kHostHook, 0},
+                        {Count::kVhostMasked, kHostHook, 0},
+                        {Count::kVhostUnwoken, kHostHook, 0},
+                        {Count::kIrqfdWoken, kWokenFentry, o_.fentry_silent ? 0 : truth_->injected},
+                        {Count::kIrqfdWoken, kWokenKprobe, truth_->injected},
+                        {Count::kKvmInjected, kHostHook, truth_->injected},
+                        {Count::kKvmMerged, kHostHook, truth_->merged},
+                        {Count::kKvmBlind, kHostHook, 0},
+                        {Count::kKvmRejected, kHostHook, 0},
+                        {Count::kKvmSlowpath, kHostHook, 0},
+                        {Count::kKvmMergeDoubt, kHostHook, 0},
+                        {Count::kKvmTaken, kHostHook, truth_->irq}},
        host_pos_);
   // On demand the guest reads used->idx itself, and its agent extends it as the kernel side does.
   const uint64_t seen = rs_max(rs_extend(guest_pos_, static_cast<uint16_t>(host_pos_)), guest_pos_);

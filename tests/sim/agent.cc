@@ -47,6 +47,8 @@ void Agent::WatchGuest(Guest* guest, const std::string& uuid) {
 }
 
 void Agent::Put(Record record) {
+  const bool late = loop_->now() > (o_.start_ns + o_.stop_ns) / 2;
+  Liar(o_.lie).Tell(late, &record);
   NumberedRecord numbered{.number = next_number_++, .record = std::move(record)};
   const bool vital = std::holds_alternative<Hello>(numbered.record) ||
                      std::holds_alternative<QueueInfo>(numbered.record);

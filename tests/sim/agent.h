@@ -15,6 +15,7 @@
 #include "correlate/records.h"
 #include "tests/sim/guest.h"
 #include "tests/sim/hooks.h"
+#include "tests/sim/liar.h"
 #include "tests/sim/loop.h"
 #include "tests/sim/random.h"
 #include "tests/sim/vhost.h"
@@ -45,6 +46,7 @@ struct AgentOptions {
   double record_loss = 0;    // records that never arrive
   double mark_loss = 0;
   bool bye = true;
+  Lie lie = Lie::kNone;  // guest
 };
 
 // The truth at the instants of one snapshot.

@@ -181,6 +181,20 @@ void Packed(Random& random, RunSpec* spec) {
   spec->lossy = true;
 }
 
+// Two guests, and the agent of the second lies.
+void Liars(Random& random, RunSpec* spec) {
+  AddVm(random, {SteadyFlow(random.Real(500, 10'000)), RandomFlow(random)}, spec);
+  AddVm(random, {SteadyFlow(random.Real(500, 10'000)), RandomFlow(random)}, spec);
+  for (VmSpec& vm : spec->vms) {
+    AgentOptions guest{.name = vm.name, .machine = "machine-" + vm.name};
+    guest.start_ns = random.Between(0, 20 * kMsNs);
+    guest.stop_ns = spec->duration_ns - 15 * kMsNs;
+    spec->guest_agents.push_back(guest);
+    vm.agent = false;  // not another one
+  }
+  spec->guest_agents.back().lie = kLies[spec->seed % kLies.size()];
+}
+
 // One side alone.
 void HostOnly(Random& random, RunSpec* spec) {
   AddVm(random, {RandomFlow(random), RandomFlow(random)}, spec);
@@ -333,6 +347,7 @@ const std::vector<Scenario>& OpenScenarios() {
   static const std::vector<Scenario> list = {
       {"reloaded", Family::kHealthy, "the driver sets up its queues anew (open: README)", Reloaded},
       {"rebooted", Family::kHealthy, "the guest boots again (open: README)", Rebooted},
+      {"liar", Family::kHealthy, "a guest's agent lies (liar_test.cc)", Liars},
   };
   return list;
 }
