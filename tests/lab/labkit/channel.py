@@ -45,14 +45,18 @@ class Result:
 class Channel:
     """One VM's command channel over an already connected socket."""
 
-    def __init__(self, name, sock, check_alive, log):
-        """check_alive() is called while waiting; it raises when the VMs are beyond help."""
+    def __init__(self, name, sock, check_alive, log, patience=1):
+        """check_alive() is called while waiting; it raises when the VMs are beyond help.
+
+        patience: times the usual, for slow emulations.
+        """
         self.name = name
         self.heard = None  # monotonic time of the last line from the VM; None until it is up
         self.greeting = ""
         self._sock = sock
         self._check_alive = check_alive
         self._log = log
+        self._patience = patience
         self._ids = itertools.count(1)
         self._waiting = {}
         self._lock = threading.Lock()
@@ -112,6 +116,7 @@ class Channel:
 
     def run_raw(self, script, timeout_s=60):
         """Run a bash script and return its Result, whatever its exit code."""
+        timeout_s *= self._patience
         waiter = queue.SimpleQueue()
         self._send(script, waiter)
         start = time.monotonic()

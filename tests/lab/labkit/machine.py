@@ -100,7 +100,8 @@ class Machine:
             ours, theirs = socket.socketpair()
             self._sockets += [ours, theirs]
             ports.append(theirs)
-            setattr(self, role, Channel(role, ours, self.check_alive, self._log))
+            setattr(self, role, Channel(role, ours, self.check_alive, self._log,
+                                        self._platform.patience))
         with open(os.path.join(self.run_dir, "host-qemu.log"), "wb") as out:
             self._process = subprocess.Popen(  # own session: Ctrl-C is for us, we stop QEMU
                 self._qemu_argv(*(p.fileno() for p in ports)), cwd=self.run_dir,

@@ -27,6 +27,7 @@ class X86:
     append = f"console=ttyS0 no_timer_check tsc=reliable {_APPEND}"
     compiler = "g++"
     static = "x86-64"  # deploy/static's name
+    patience = 1  # commands get so many times the usual time
     root = "/"
 
     def __init__(self, work_dir):
@@ -50,6 +51,7 @@ class Arm64:
     append = f"console=ttyAMA0 {_APPEND}"
     compiler = "aarch64-linux-gnu-g++"
     static = "arm64"
+    patience = 4
     packages = ["bash", "busybox-static", "coreutils", "ethtool", "grep", "iproute2",
                 "hostname", "iputils-ping", "kmod", "mount", "procps", "qemu-system-arm", "sed",
                 "util-linux"]
