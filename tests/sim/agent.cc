@@ -135,6 +135,7 @@ void Agent::SayFacts() {
 }
 
 void Agent::Discover() {
+  LetGoOfMoved();
   for (QueueView& view : queues_) {
     const QueueInfo before = view.info;
     if (view.guest_hooks != nullptr) FillGuest(&view);

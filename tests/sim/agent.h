@@ -125,6 +125,7 @@ class Agent : public Actor {
 
  private:
   void Discover();
+  void LetGoOfMoved();
   void Announce(QueueView* view);
   bool Current(const QueueView& view) const;
   void FillGuest(QueueView* view);

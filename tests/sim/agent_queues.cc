@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the model agent says of hooks and queues.
+#include <algorithm>
 #include <array>
 #include <utility>
 
@@ -131,6 +132,36 @@ void Agent::QueuesReplaced() {
     now.guest_hooks->follower.Start(guest_->spec().kernel, 0, 0);
     Announce(&now);
     retired_.push_back(std::move(view));
+  }
+}
+
+// The driver has set up a queue anew while the host's agent looked away: what it sees from now on
+// is another queue's (host_follow.cc of the agent).
+void Agent::LetGoOfMoved() {
+  const uint32_t last_id = static_cast<uint32_t>(truth_.queues.size());
+  uint32_t added = 0;
+  for (size_t i = 0; i < queues_.size(); ++i) {
+    QueueView& view = queues_[i];
+    if (view.host_hooks == nullptr || !o_.positions || !Current(view)) continue;
+    if (view.vq->ring_address == view.info.ring_address) continue;
+    const auto vm = std::find_if(vms_.begin(), vms_.end(),
+                                 [&](const HostVm& one) { return one.guest == view.guest; });
+    if (vm == vms_.end()) continue;
+    QueueView old = std::move(view);
+    AddHostQueue(*vm, old.vq);
+    QueueView now = std::move(queues_.back());
+    queues_.pop_back();
+    now.info.id = QueueId{last_id + ++added};
+    now.info.generation = old.info.generation + 1;
+    now.host_hooks = std::make_unique<HostHooks>(&context_, now.vq, now.info.id);
+    now.host_hooks->r.address = now.vq->route->message().address;
+    now.host_hooks->r.data = now.vq->route->message().data;
+    now.host_hooks->posted = now.guest->spec().posted;
+    now.host_hooks->blind = now.guest->spec().blind;
+    now.vq->host_hooks = now.host_hooks.get();
+    Announce(&now);
+    queues_[i] = std::move(now);
+    retired_.push_back(std::move(old));
   }
 }
 
