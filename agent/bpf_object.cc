@@ -13,8 +13,10 @@
 #include <cstdio>
 #include <cstring>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "agent/bpf_log.h"
+#include "agent/kernel_files.h"
 #include "agent/probe.h"
 
 namespace ringside {
@@ -147,11 +149,13 @@ absl::Status BpfObject::Open(std::string* refused, std::string* reason) {
 
 void BpfObject::Refuse(const std::string& group, const std::string& program,
                        const std::string& reason) {
+  // Its words for that are helpers that do not exist and permissions that root lacks.
+  const bool locked = absl::StrContains(ReadText("/sys/kernel/security/lockdown"), "[confid");
   for (size_t i = 0; i < programs_.size(); ++i) {
     if (group != programs_[i].spec.group || hooks_[i].state == HookState::kRefused) continue;
     hooks_[i].state = HookState::kRefused;
     hooks_[i].reason = hooks_[i].program == program
-                           ? reason
+                           ? absl::StrCat(reason, locked ? "; lockdown is at confidentiality" : "")
                            : absl::StrCat("left out with ", program, " (", reason, ")");
     if (programs_[i].link != nullptr) bpf_link__destroy(programs_[i].link);
     programs_[i].link = nullptr;

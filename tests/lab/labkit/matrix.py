@@ -108,7 +108,7 @@ def _cell(side, stage, count, hooks, totals, oracles):
     cell = {"side": side, "stage": stage, "count": count}
     if not attached:
         reasons = sorted({reason for *_, reason in hooks.get(stage, []) if reason})
-        cell["why"] = "; ".join(reasons) or "no hook of this kind in this agent"
+        cell["why"] = "; ".join(reasons) or "no such hook on this architecture"
         return cell
     # Of several hooks for one count, the reader takes the one that saw most.
     cell["rung"], cell["hits"] = max(((h[0], h[1]) for h in attached), key=lambda h: h[1])
@@ -163,9 +163,22 @@ def problems(row):
     found = [f"{c['stage']}: {show(c)}" for c in row["cells"] if c.get("agrees") is False]
     found += [f"{c['stage']} by {c['rung']}: attached, never hit" for c in row["cells"]
               if c.get("hits") == 0 and c["rung"] != "procfs" and c["stage"] not in QUIET_STAGES]
+    found += _vgic_problems(row)
     if row["verdicts"].get("violated"):
         found += [line for line in row["not_holding"] if "violated" in line]
     return found
+
+
+def _vgic_problems(row):
+    """Each LPI newly on a list was injected, and was handed over before all got quiet."""
+    cells = {c["count"]: c for c in row["cells"] if "lo" in c}
+    if "vgic.queued" not in cells:
+        return []
+    queued, handed, injected = (cells[count] for count in
+                                ("vgic.queued", "vgic.populated", "kvm.injected"))
+    return [f"{a['count']} {show(a)}, {b['count']} {show(b)}"
+            for a, b in ((queued, injected), (queued, handed))
+            if b["hi"] is not None and a["lo"] > b["hi"]]
 
 
 # Nothing goes this way in a healthy run.
