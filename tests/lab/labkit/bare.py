@@ -35,7 +35,8 @@ class Bare:
             raise LabError(f"the guest's root holds {files}")
         time.sleep(QUIET_S)
         before = self._interrupts()
-        guest.run(f"{PROGRAM} record -o /vm1.rsi > /record.log 2>&1 & echo $! > /record.pid")
+        guest.run(f"{PROGRAM} record --ceiling 0 -o /vm1.rsi > /record.log 2>&1 &\n"
+                  "echo $! > /record.pid")
         self._wait("grep -q ready /record.log", READY_S)
         self._machine.host.run(f"ping -q -c {PINGS} -i 0.02 {layout.GUEST_IP}")
         time.sleep(QUIET_S)
