@@ -45,19 +45,19 @@ int BPF_PROG(bench_ring, int irq, struct irqaction* action) {
 
 /* The same, on a tracepoint that a program can hit as often as it likes. */
 SEC("raw_tp/kvm_msi_set_irq")
-int wall_empty(void *ctx) { return 0; }
+int wall_empty(void* ctx) { return 0; }
 
 SEC("raw_tp/kvm_msi_set_irq")
-int wall_count(void *ctx) {
+int wall_count(void* ctx) {
   u32 zero = 0;
-  u64 *count = bpf_map_lookup_elem(&plain, &zero);
+  u64* count = bpf_map_lookup_elem(&plain, &zero);
   if (count) (*count)++;
   return 0;
 }
 
 SEC("raw_tp/kvm_msi_set_irq")
-int wall_ring(void *ctx) {
-  struct rs_event *event = bpf_ringbuf_reserve(&bare, sizeof(*event), 0);
+int wall_ring(void* ctx) {
+  struct rs_event* event = bpf_ringbuf_reserve(&bare, sizeof(*event), 0);
   if (!event) return 0;
   event->mono_ns = bpf_ktime_get_ns();
   event->pos = 0;

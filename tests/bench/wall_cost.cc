@@ -23,7 +23,7 @@ namespace ringside {
 namespace {
 
 constexpr int kRounds = 9;
-constexpr int kWrites = 50'000;  // as many records as the bare ring has room for
+constexpr int kWrites = 50'000;       // as many records as the bare ring has room for
 constexpr int kSettleUs = 3'000'000;  // tools compile and set up for seconds
 
 double Median(std::vector<double> values) {
