@@ -30,6 +30,7 @@ Ask an incident (a .rsi file or a collector's store directory):
   explain      what is wrong and why: the root first, with evidence and what to type next
   ledger       every count as an interval, every identity between them, and why
   queues       what the queues are: interrupts, rings, host partner, last state
+  clocks       how well the nodes' clocks are known against each other, and from what
   timeline     what happened when: marks, changes, kernel log, gaps, detail events
   sql          a read-only SQL statement on the file, with the events as a table
   verify       judges numbers that another tool counted: confirmed, refuted, and by which mistake
@@ -77,6 +78,7 @@ void Declare(Parser& parser) {
   AddExplain(app, parser.action);
   AddLedger(app, parser.action);
   AddQueues(app, parser.action);
+  AddClocks(app, parser.action);
   AddTimeline(app, parser.action);
   AddDoctor(app, parser.action);
   AddSql(app, parser.action);

@@ -56,6 +56,7 @@ TEST(GoldenTest, StoredIncidents) {
     ExpectGolden(name + ".queues", {"queues", name + ".rsi"}, data);
     ExpectGolden(name + ".ledger", {"ledger", name + ".rsi"}, data);
     ExpectGolden(name + ".explain", {"explain", name + ".rsi"}, data);
+    ExpectGolden(name + ".clocks", {"clocks", name + ".rsi"}, data);
   }
 }
 

@@ -3,6 +3,7 @@
 // what was seen in the lab (kernel facts 14, 15).
 #include <gtest/gtest.h>
 
+#include "correlate/clocks.h"
 #include "tests/sim/faults.h"
 #include "tests/sim/judge.h"
 #include "tests/sim/random.h"
@@ -229,6 +230,52 @@ TEST(World, TheTruthAddsUp) {
       }
     }
   }
+}
+
+// True time at which a clock showed `mono_ns`.
+int64_t TrueTime(const NodeClock& clock, int64_t mono_ns) {
+  int64_t from = 0, to = 1000 * kSecNs;
+  while (from < to) {
+    const int64_t middle = from + (to - from) / 2;
+    if (clock.Mono(middle) < mono_ns) {
+      from = middle + 1;
+    } else {
+      to = middle;
+    }
+  }
+  return from;
+}
+
+// Marks, gauges and exchanges of whole runs, as evidence: what they are said to prove has to be so.
+TEST(ClockEvidence, ContainsTheTruth) {
+  uint64_t looked = 0, against_hosts = 0;
+  for (uint64_t seed = 1; seed <= 25; ++seed) {
+    const auto spec = MakeRun("random", seed, Mutation::kNone);
+    ASSERT_TRUE(spec.has_value());
+    SCOPED_TRACE(spec->scenario + " seed " + std::to_string(seed));
+    World world(*spec, nullptr);
+    Recording recording;
+    ASSERT_TRUE(world.Play(&recording).ok());
+    const Joined joined(recording);
+    for (const ClockRelation& relation : RelateClocks(joined)) {
+      if (relation.node != "vm1") continue;
+      const bool host = relation.against == "host1";
+      if (!host && relation.against != "collector") continue;
+      EXPECT_EQ(relation.trust, ClockTrust::kGood) << relation.against;
+      EXPECT_EQ(relation.disagreeing, 0u);
+      const NodeClock local(spec->guest_clocks[0]);
+      const NodeClock reference(host ? spec->host_clock : spec->collector_clock);
+      for (const ClockMoment& moment : relation.moments) {
+        if (!moment.half_ns) continue;
+        const int64_t raw = reference.Read(TrueTime(local, moment.mono_ns)).raw_ns;
+        ++(host ? against_hosts : looked);
+        ASSERT_LE(moment.reference.lo_ns, raw) << relation.against;
+        ASSERT_GE(moment.reference.hi_ns, raw) << relation.against;
+      }
+    }
+  }
+  EXPECT_GT(looked, 100u);
+  EXPECT_GT(against_hosts, 100u);
 }
 
 }  // namespace
