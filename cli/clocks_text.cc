@@ -78,10 +78,10 @@ std::string OverTimeText(const std::vector<ClockRelation>& relations, int64_t ze
     }
   }
   if (from >= to) return "";
+  const int64_t step_ns = std::max<int64_t>(1, (to - from) / static_cast<int64_t>(kStepsShown));
   Table table{.columns = {{.title = "widest from", .align = Align::kRight}}, .rows = {}};
   for (size_t step = 0; step < kStepsShown; ++step) {
-    const int64_t at =
-        from + (to - from) / static_cast<int64_t>(kStepsShown) * static_cast<int64_t>(step);
+    const int64_t at = from + step_ns * static_cast<int64_t>(step);
     table.rows.push_back({{fmt::format("{}{:.1f}s", at < zero_ns ? "-" : "+",
                                        static_cast<double>(std::abs(at - zero_ns)) / 1e9)}});
   }
@@ -92,10 +92,8 @@ std::string OverTimeText(const std::vector<ClockRelation>& relations, int64_t ze
     std::vector<std::optional<int64_t>> widest(kStepsShown);
     std::vector<bool> unknown(kStepsShown);
     for (const ClockMoment& moment : relation.moments) {
-      const double share =
-          static_cast<double>(moment.axis_ns - from) / static_cast<double>(to - from + 1);
       const size_t step =
-          std::min(kStepsShown - 1, static_cast<size_t>(share * static_cast<double>(kStepsShown)));
+          std::min(kStepsShown - 1, static_cast<size_t>((moment.axis_ns - from) / step_ns));
       if (!moment.half_ns) unknown[step] = true;
       if (moment.half_ns) widest[step] = std::max(widest[step].value_or(0), *moment.half_ns);
     }

@@ -278,5 +278,49 @@ TEST(ClockEvidence, ContainsTheTruth) {
   EXPECT_GT(against_hosts, 100u);
 }
 
+// All clocks of a stream jump, as a migration makes them: no reading of its own shows it.
+void Step(Stream* stream, int64_t at_mono_ns, int64_t by_ns) {
+  const auto time = [&](int64_t* ns, int64_t mono_ns) { *ns += mono_ns >= at_mono_ns ? by_ns : 0; };
+  const auto reading = [&](ClockReading* clock) {
+    clock->counter = 0;  // one that cannot be read shows no step either
+    if (clock->mono_ns < at_mono_ns) return;
+    for (int64_t* ns : {&clock->mono_ns, &clock->raw_ns, &clock->real_ns}) *ns += by_ns;
+  };
+  reading(&stream->hello.clock);
+  for (Snapshot& snapshot : stream->snapshots) {
+    reading(&snapshot.begin);
+    reading(&snapshot.end);
+  }
+  for (ClockExchange& exchange : stream->clocks) reading(&exchange.agent);
+  for (Mark& mark : stream->marks) time(&mark.mono_ns, mark.mono_ns);
+  if (stream->bye) reading(&stream->bye->clock);
+}
+
+TEST(ClockEvidence, AStepThatNoClockShowsIsTold) {
+  const auto spec = MakeRun("steady", 1, Mutation::kNone);
+  ASSERT_TRUE(spec.has_value());
+  World world(*spec, nullptr);
+  Recording recording;
+  ASSERT_TRUE(world.Play(&recording).ok());
+  bool stepped = false;
+  for (Stream& stream : recording.streams) {
+    if (stream.hello.name != "vm1") continue;
+    const size_t middle = stream.snapshots.size() / 2;
+    Step(&stream, stream.snapshots[middle].begin.mono_ns, 80 * kMsNs);
+    stepped = true;
+  }
+  ASSERT_TRUE(stepped);
+  int told = 0;
+  for (const ClockRelation& relation : RelateClocks(Joined(recording))) {
+    if (relation.node != "vm1") {
+      EXPECT_EQ(relation.trust, ClockTrust::kGood);
+      continue;
+    }
+    EXPECT_EQ(relation.trust, ClockTrust::kStepped) << relation.against;
+    told += relation.events.empty() ? 0 : 1;
+  }
+  EXPECT_GT(told, 0);
+}
+
 }  // namespace
 }  // namespace ringside::sim
