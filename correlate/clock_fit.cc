@@ -108,18 +108,20 @@ class Fitter {
   ClockFit Fit() const {
     ClockFit fit{Map([](uint32_t) { return true; }), {}, ClockTrust::kGood};
     if (fit.map.conflict_count() == 0) return fit;
-    std::vector<uint32_t> good;
+    std::vector<uint32_t> good, sound;  // sound: without any conflict of its own
     for (const uint32_t source : sources_) {
       const ClockMap alone = Map([&](uint32_t s) { return s == source; });
       (alone.conflict_count() > kStepsOfAClock ? fit.wrong : good).push_back(source);
+      if (alone.conflict_count() == 0) sound.push_back(source);
     }
     const auto known_wrong = [&](uint32_t s) {
       return std::binary_search(fit.wrong.begin(), fit.wrong.end(), s);
     };
     if (!fit.wrong.empty()) fit.map = Map([&](uint32_t s) { return !known_wrong(s); });
-    // With three or more, one that alone disagrees with all others is outvoted.
+    // With three or more, one that alone disagrees with all others is outvoted; not one that saw a
+    // step by itself, which the others may be too coarse to see.
     if (fit.map.conflict_count() > 0 && good.size() > 2) {
-      for (const uint32_t source : good) {
+      for (const uint32_t source : sound) {
         ClockMap rest = Map([&](uint32_t s) { return s != source && !known_wrong(s); });
         if (rest.conflict_count() > 0) continue;
         fit.map = std::move(rest);

@@ -7,8 +7,9 @@
 namespace ringside {
 namespace {
 
-// adjtimex: the tick may be 10% off, the frequency 500 ppm.
-constexpr double kSlewMax = 0.1005;
+// adjtimex: the tick may be 10% off, the frequency 500 ppm. A MONOTONIC that runs as much too slow
+// leaves RAW ahead by 1 / (1 - 0.1005) - 1 of it, and calibration adds a little.
+constexpr double kSlewMax = 0.113;
 // Of two readings closer than this the narrower one is kept: the rate between both says little.
 constexpr int64_t kSpacingNs = 20'000'000;
 // A reading that was interrupted half-way, when there is another one this near, is left out.

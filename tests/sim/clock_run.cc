@@ -21,8 +21,7 @@ constexpr int64_t kS = 1'000'000'000;
 void Slew(const ClockSpec& spec, Random* random, ClockNode* node) {
   const long double start = node->raw.At(0);
   const double base = random->Real(-200e-6, 200e-6);
-  node->mono.Corner(start, start - static_cast<long double>(random->Between(0, 100 * kS)),
-                    1 + base);
+  node->mono.Corner(start, start - static_cast<long double>(random->Between(0, 9 * kS)), 1 + base);
   if (!spec.slews) return;
   int64_t t = random->Between(kS / 2, 3 * kS);
   while (t < spec.span_ns) {
