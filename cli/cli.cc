@@ -34,6 +34,7 @@ Ask an incident (a .rsi file or a collector's store directory):
   timeline     what happened when: marks, changes, kernel log, gaps, detail events
   sql          a read-only SQL statement on the file, with the events as a table
   verify       judges numbers that another tool counted: confirmed, refuted, and by which mistake
+  save         a window of it as one closed file, if you like without names and addresses
   merge        joins files recorded without a link between the sides
   import       takes the text of a guest without an agent (deploy/witness)
 
@@ -83,6 +84,7 @@ void Declare(Parser& parser) {
   AddDoctor(app, parser.action);
   AddSql(app, parser.action);
   AddMerge(app, parser.action);
+  AddSave(app, parser.action);
   AddImport(app, parser.action);
   AddWatch(app, parser.action);
   AddDetail(app, parser.action);

@@ -14,6 +14,7 @@
 #include "cli/terminal.h"
 #include "cli/witness/witness_records.h"
 #include "cli/witness/witness_text.h"
+#include "collector/store/incident_copy.h"
 #include "collector/store/incident_reader.h"
 #include "collector/store/incident_writer.h"
 #include "fmt/format.h"
@@ -74,8 +75,11 @@ absl::Status Write(const std::vector<Record>& records, const std::string& path) 
   if (!writer.ok()) return writer.status();
   // No recorder's clock: the file's times are the guest's, with their bound.
   const Bye& bye = std::get<Bye>(records.back());
-  (*writer)->SetMerged(true, hello.clock.real_ns,
-                       hello.clock.real_ns + bye.clock.mono_ns - hello.clock.mono_ns);
+  Recording about;
+  about.closed = about.merged = true;
+  about.real_from_ns = hello.clock.real_ns;
+  about.real_to_ns = hello.clock.real_ns + bye.clock.mono_ns - hello.clock.mono_ns;
+  (*writer)->SetCopied(about);
   uint64_t number = 0;
   for (const Record& record : records) {
     absl::Status status = (*writer)->Append(hello.key, {++number, record});

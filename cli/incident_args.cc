@@ -22,25 +22,6 @@ bool IsNameEnd(const std::string& full, const std::string& end) {
   return full == end || full.ends_with("/" + end);
 }
 
-// Turns --from and --to into axis times. They need the first snapshot's time, which only a ledger
-// of the whole incident knows.
-absl::Status ParseWindow(const IncidentArgs& args, LoadedLedger& loaded) {
-  for (auto [text, option, target] : {std::tuple{&args.from, "--from", &loaded.options.from_ns},
-                                      std::tuple{&args.to, "--to", &loaded.options.to_ns}}) {
-    if (text->empty()) continue;
-    auto time = ParseTime(*text, loaded.zero_ns);
-    if (!time.ok()) {
-      return UsageError(fmt::format("{}: {}", option, Message(time.status())));
-    }
-    *target = *time;
-  }
-  const LedgerOptions& options = loaded.options;
-  if (options.from_ns && options.to_ns && *options.from_ns >= *options.to_ns) {
-    return UsageError("--from is not before --to; give an earlier --from or leave one away");
-  }
-  return absl::OkStatus();
-}
-
 // Pairs before one-sided queues, as in the ledger, but rx2 before rx10.
 void SortNaturally(Ledger& ledger) {
   auto one_sided = [](const QueueLedger& queue) {
@@ -54,6 +35,21 @@ void SortNaturally(Ledger& ledger) {
 }
 
 }  // namespace
+
+absl::Status ParseWindow(const std::string& from, const std::string& to, int64_t zero_ns,
+                         std::optional<int64_t>& from_ns, std::optional<int64_t>& to_ns) {
+  for (auto [text, option, target] :
+       {std::tuple{&from, "--from", &from_ns}, std::tuple{&to, "--to", &to_ns}}) {
+    if (text->empty()) continue;
+    auto time = ParseTime(*text, zero_ns);
+    if (!time.ok()) return UsageError(fmt::format("{}: {}", option, Message(time.status())));
+    *target = *time;
+  }
+  if (from_ns && to_ns && *from_ns >= *to_ns) {
+    return UsageError("--from is not before --to; give an earlier --from or leave one away");
+  }
+  return absl::OkStatus();
+}
 
 void AddIncidentOptions(CLI::App& command, IncidentArgs& args) {
   command
@@ -105,7 +101,9 @@ absl::StatusOr<LoadedLedger> LoadLedger(const IncidentArgs& args) {
   loaded.ledger = std::move(analysis.ledger);
   loaded.findings = std::move(analysis.findings);
   loaded.zero_ns = loaded.ledger.window.from_ns;
-  if (absl::Status status = ParseWindow(args, loaded); !status.ok()) return status;
+  absl::Status parsed =
+      ParseWindow(args.from, args.to, loaded.zero_ns, loaded.options.from_ns, loaded.options.to_ns);
+  if (!parsed.ok()) return parsed;
   if (loaded.options.from_ns || loaded.options.to_ns) {
     const Window whole = loaded.ledger.window;
     analysis = Analyse(loaded.incident.recording, loaded.options);

@@ -4,6 +4,8 @@
 #ifndef RINGSIDE_CLI_INCIDENT_ARGS_H_
 #define RINGSIDE_CLI_INCIDENT_ARGS_H_
 
+#include <cstdint>
+#include <optional>
 #include <string>
 
 #include "CLI/App.hpp"
@@ -25,6 +27,11 @@ struct IncidentArgs {
 // Declares INCIDENT and --queue, --from, --to, --json, --wide on `command`. `args` must outlive the
 // parser.
 void AddIncidentOptions(CLI::App& command, IncidentArgs& args);
+
+// Turns --from and --to into times on the axis, where they are given; `zero_ns` is the incident's
+// first snapshot. A wrong one is a usage error.
+absl::Status ParseWindow(const std::string& from, const std::string& to, int64_t zero_ns,
+                         std::optional<int64_t>& from_ns, std::optional<int64_t>& to_ns);
 
 struct LoadedLedger {
   Incident incident;

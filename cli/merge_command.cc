@@ -6,7 +6,7 @@
 #include "cli/command.h"
 #include "cli/open.h"
 #include "cli/terminal.h"
-#include "collector/store/incident_reader.h"
+#include "collector/store/incident_copy.h"
 #include "fmt/format.h"
 
 namespace ringside {

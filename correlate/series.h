@@ -41,6 +41,8 @@ class StreamSeries {
   // Newest sample of a hook as of a snapshot.
   std::optional<HookSample> HookAt(HookId hook, size_t snapshot) const;
   const HookInfo* FindHook(HookId hook) const;
+  // Whether the stream's first snapshot here says everything that was counted before it.
+  bool BeginsFull() const { return stream_->snapshots.empty() || stream_->snapshots[0].full; }
   // First snapshot that has the count; nothing if none does.
   std::optional<size_t> FirstSnapshotOf(QueueId queue, Count count, HookId hook) const;
 

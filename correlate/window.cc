@@ -117,10 +117,12 @@ std::optional<Interval> GrowthByTime(const LocalQueue& queue, Count count, HookI
                                      const SnapshotRange& range) {
   const StreamSeries& series = queue.node->series;
   // A count that was first read later had counted nothing before: its slot was new. Positions and
-  // the kernel's own count do not start at zero: they start where they were first read.
+  // the kernel's own count do not start at zero: they start where they were first read. Nor is it
+  // known where a file continues a stream and has no full snapshot before.
   const auto from = series.FirstSnapshotOf(queue.info.id, count, hook);
   if (!from || *from > range.last) return std::nullopt;
-  const bool from_zero = *from > range.first && StartsAtZero(count);
+  const bool late = *from > range.first && StartsAtZero(count);
+  const bool from_zero = late && series.BeginsFull();
   const SnapshotRange own{std::max(range.first, *from), range.last};
   auto first = series.CountAt(queue.info.id, count, hook, own.first);
   const auto last = series.CountAt(queue.info.id, count, hook, own.last);
@@ -139,7 +141,8 @@ std::optional<Interval> GrowthByTime(const LocalQueue& queue, Count count, HookI
   const auto misses =
       MissesIn(*queue.node, hook, {from_zero ? own.first - 1 : own.first, own.last});
   if (misses && (*misses == 0 || !ManyPerHit(count))) {
-    const uint64_t most = last->hi > first->lo ? last->hi - first->lo : 0;
+    const uint64_t least_before = late ? 0 : first->lo;
+    const uint64_t most = last->hi > least_before ? last->hi - least_before : 0;
     growth.hi = static_cast<int64_t>(most + *misses);
   } else {
     growth.hi = std::nullopt;

@@ -2,105 +2,19 @@
 #include "collector/store/incident_reader.h"
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <filesystem>
 #include <map>
-#include <optional>
-#include <system_error>
 #include <utility>
 
 #include "collector/store/events_table.h"
+#include "collector/store/incident_copy.h"
 #include "collector/store/incident_file.h"
-#include "collector/store/incident_writer.h"
 #include "collector/store/schema.h"
-#include "collector/store/stream_union.h"
+#include "collector/store/slice.h"
 
 namespace ringside {
 namespace {
-
-namespace fs = std::filesystem;
-using Sources = std::vector<std::unique_ptr<IncidentSource>>;
-
-// Each takes up to three file descriptors, of which a process has 1,024 by default.
-constexpr size_t kStoreFilesMax = 256;
-
-std::string Text(const absl::Status& status) {
-  return std::string(status.message().data(), status.message().size());
-}
-
-absl::StatusOr<std::vector<std::string>> FilesIn(const std::string& directory) {
-  std::vector<std::string> files;
-  std::error_code error;
-  fs::directory_iterator entries(directory, error);
-  for (; !error && entries != fs::directory_iterator(); entries.increment(error)) {
-    if (entries->path().extension() == ".rsi") files.push_back(entries->path().string());
-  }
-  if (error) {
-    const std::string line = fmt::format("{}: {}", directory, error.message());
-    if (error == std::errc::permission_denied) return absl::PermissionDeniedError(line);
-    return absl::UnavailableError(line);
-  }
-  if (files.empty()) {
-    return absl::NotFoundError(fmt::format("{}: no incidents (*.rsi) in it", directory));
-  }
-  std::sort(files.begin(), files.end());  // named after their times
-  return files;
-}
-
-bool IsDirectory(const std::string& path) {
-  std::error_code ignored;
-  return fs::is_directory(path, ignored);
-}
-
-// The file, or the files of a directory. In a directory one file that cannot be read does not keep
-// the others from being read: it is noted in `gaps`.
-absl::StatusOr<Sources> OpenAll(const std::string& path, std::vector<RecorderGap>& gaps) {
-  Sources sources;
-  if (!IsDirectory(path)) {
-    absl::StatusOr<std::unique_ptr<IncidentSource>> source = IncidentSource::Open(path);
-    if (!source.ok()) return source.status();
-    sources.push_back(*std::move(source));
-    return sources;
-  }
-  const absl::StatusOr<std::vector<std::string>> files = FilesIn(path);
-  if (!files.ok()) return files.status();
-  if (files->size() > kStoreFilesMax) {
-    return absl::FailedPreconditionError(
-        fmt::format("{}: {} incidents, at most {} can be read as one: name one of them", path,
-                    files->size(), kStoreFilesMax));
-  }
-  absl::Status first_failure;
-  for (const std::string& file : *files) {
-    absl::StatusOr<std::unique_ptr<IncidentSource>> source = IncidentSource::Open(file);
-    if (source.ok()) {
-      sources.push_back(*std::move(source));
-      continue;
-    }
-    first_failure.Update(source.status());
-    gaps.push_back(RecorderGap{0, 0, "left out: " + Text(source.status())});
-  }
-  if (sources.empty()) return first_failure;
-  return sources;
-}
-
-// What the files together are: closed if all are, from the first to the last time.
-Recording About(const Sources& sources) {
-  Recording about = sources.front()->about();
-  about.gaps.clear();
-  for (const std::unique_ptr<IncidentSource>& source : sources) {
-    const Recording& other = source->about();
-    about.closed &= other.closed;
-    about.merged |= other.merged;
-    about.gaps.insert(about.gaps.end(), other.gaps.begin(), other.gaps.end());
-    if (other.real_to_ns == 0) continue;  // died before its first commit
-    if (about.real_from_ns == 0) about.real_from_ns = other.real_from_ns;
-    about.real_from_ns = std::min(about.real_from_ns, other.real_from_ns);
-    about.real_to_ns = std::max(about.real_to_ns, other.real_to_ns);
-  }
-  return about;
-}
 
 // Sorts a stream's records by kind, and counts the numbers that are not there.
 class StreamBuilder {
@@ -113,6 +27,9 @@ class StreamBuilder {
       if (const auto* snapshot = std::get_if<Snapshot>(&record.record)) {
         last_mono_ns_ = std::max(last_mono_ns_, snapshot->end.mono_ns);
       }
+    } else if (const auto* bye = std::get_if<Bye>(&record.record)) {
+      // The end of what was saved; none if the stream goes on in another file.
+      if (bye->clock.mono_ns < last_mono_ns_ || stream_.bye) return;
     }
     std::visit([this](auto& body) { Take(std::move(body)); }, record.record);
   }
@@ -148,58 +65,6 @@ class StreamBuilder {
   int64_t last_mono_ns_ = 0;
 };
 
-uint64_t BaseNumber(const std::vector<StreamPart>& parts) {
-  uint64_t base = parts.front().stream.base_number;
-  for (const StreamPart& part : parts) base = std::min(base, part.stream.base_number);
-  return base;
-}
-
-// Each file's changes stay its own: clocks and windows of two recorders are not one.
-absl::Status MergeChanges(const Sources& sources, IncidentWriter& writer) {
-  for (const std::unique_ptr<IncidentSource>& source : sources) {
-    const absl::Status status = source->ForEachChange([&](NumberedChange change) {
-      absl::Status put = writer.AppendMerged(change);
-      if (!absl::IsResourceExhausted(put)) return put;
-      put = writer.Commit({});
-      return put.ok() ? writer.AppendMerged(std::move(change)) : put;
-    });
-    if (!status.ok()) return status;
-  }
-  return absl::OkStatus();
-}
-
-absl::Status WriteMerged(const Sources& sources, IncidentWriter& writer) {
-  const Recording about = About(sources);
-  writer.SetMerged(about.closed, about.real_from_ns, about.real_to_ns);
-  for (const RecorderGap& gap : about.gaps) {
-    if (absl::Status status = writer.Append(gap); !status.ok()) return status;
-  }
-  for (const std::vector<StreamPart>& parts : StreamsOf(sources)) {
-    const StreamKey& key = parts.front().stream.key;
-    if (absl::Status status = writer.Continue(key, BaseNumber(parts)); !status.ok()) return status;
-    absl::Status status = ForEachRecord(parts, {}, [&](NumberedRecord record) {
-      absl::Status put = writer.Append(key, record);
-      if (!absl::IsResourceExhausted(put)) return put;
-      put = writer.Commit({});
-      return put.ok() ? writer.Append(key, std::move(record)) : put;
-    });
-    if (!status.ok()) return status;
-  }
-  if (absl::Status status = MergeChanges(sources, writer); !status.ok()) return status;
-  return writer.Close();
-}
-
-absl::Status Merge(const Sources& sources, const std::string& output) {
-  absl::StatusOr<std::unique_ptr<IncidentWriter>> writer =
-      IncidentWriter::Create(output, sources.front()->about().recorder);
-  if (!writer.ok()) return writer.status();
-  absl::Status status = WriteMerged(sources, **writer);
-  if (status.ok()) return status;
-  writer->reset();
-  for (const char* suffix : {"", "-wal", "-shm"}) unlink((output + suffix).c_str());
-  return status;
-}
-
 }  // namespace
 
 absl::StatusOr<Recording> ReadIncident(const std::string& path) {
@@ -212,39 +77,22 @@ absl::StatusOr<Recording> ReadIncident(const std::string& path) {
   options.on_conflict = [&gaps](const std::string& what) {
     gaps.push_back(RecorderGap{0, 0, what + ": the first is used"});
   };
-  for (const std::vector<StreamPart>& parts : StreamsOf(*sources)) {
+  const absl::StatusOr<Slice> slice = SliceStreams(*sources, {});
+  if (!slice.ok()) return slice.status();
+  for (const StreamSlice& part : slice->streams) {
     Stream stream;
-    stream.hello.key = parts.front().stream.key;
-    StreamBuilder builder(stream, BaseNumber(parts));
-    absl::Status status = ForEachRecord(parts, options, [&](NumberedRecord record) {
+    stream.hello.key = part.parts.front().stream.key;
+    StreamBuilder builder(stream, part.base_number());
+    absl::Status status = ForEachRecord(part.parts, options, [&](NumberedRecord record) {
       builder.Add(std::move(record));
       return absl::OkStatus();
     });
     if (!status.ok()) return status;
-    for (const StreamPart& part : parts) stream.unknown_names += part.source->TakeUnknownRows();
+    for (const StreamPart& p : part.parts) stream.unknown_names += p.source->TakeUnknownRows();
     recording.streams.push_back(std::move(stream));
   }
   recording.gaps.insert(recording.gaps.end(), gaps.begin(), gaps.end());
   return recording;
-}
-
-absl::Status MergeIncidents(const std::vector<std::string>& inputs, const std::string& output) {
-  if (inputs.empty()) return absl::InvalidArgumentError("no incidents to merge");
-  Sources sources;
-  std::vector<RecorderGap> gaps;
-  for (const std::string& input : inputs) {
-    std::error_code ignored;
-    for (const std::unique_ptr<IncidentSource>& other : sources) {
-      if (fs::equivalent(input, other->path(), ignored)) {
-        return absl::InvalidArgumentError(fmt::format("{}: named twice", input));
-      }
-    }
-    absl::StatusOr<Sources> opened = OpenAll(input, gaps);
-    if (!opened.ok()) return opened.status();
-    if (!gaps.empty()) return absl::DataLossError(gaps.front().what);
-    for (std::unique_ptr<IncidentSource>& source : *opened) sources.push_back(std::move(source));
-  }
-  return Merge(sources, output);
 }
 
 std::map<StreamKey, CommittedStream> CommittedStreams(const std::string& directory,
@@ -252,13 +100,13 @@ std::map<StreamKey, CommittedStream> CommittedStreams(const std::string& directo
   std::map<StreamKey, CommittedStream> streams;
   const absl::StatusOr<std::vector<std::string>> files = FilesIn(directory);
   if (!files.ok()) {
-    if (!absl::IsNotFound(files.status())) warnings.push_back(Text(files.status()));
+    if (!absl::IsNotFound(files.status())) warnings.push_back(StatusText(files.status()));
     return streams;
   }
   for (const std::string& path : *files) {
     absl::StatusOr<IncidentFile> file = OpenIncidentFile(path);
     if (!file.ok()) {
-      warnings.push_back(Text(file.status()));
+      warnings.push_back(StatusText(file.status()));
       continue;
     }
     absl::StatusOr<SqlStatement> select = file->db.Prepare(

@@ -34,11 +34,6 @@ namespace ringside {
 // directory, whose files are read as one, each stream's records joined by their numbers.
 absl::StatusOr<Recording> ReadIncident(const std::string& path);
 
-// Joins files into a new one. The same stream in several of them is joined by its numbers; equal
-// duplicates are dropped. ALREADY_EXISTS if `output` exists, or if two files disagree about the
-// same record.
-absl::Status MergeIncidents(const std::vector<std::string>& inputs, const std::string& output);
-
 // How far a stream has been stored.
 struct CommittedStream {
   uint64_t number = 0;  // newest record, and

@@ -110,14 +110,16 @@ absl::Status IncidentSource::ReadSeries() {
 namespace {
 
 constexpr char kNextSql[] =
-    "SELECT number, kind, ref, size, hash FROM records WHERE stream = ?1 ORDER BY number";
+    "SELECT number, kind, ref, size, hash FROM records WHERE stream = ?1 AND number >= ?2"
+    " ORDER BY number";
 
 }  // namespace
 
-absl::Status IncidentSource::Rewind(int64_t stream) {
+absl::Status IncidentSource::Rewind(int64_t stream, uint64_t from_number) {
   absl::StatusOr<SqlStatement*> next = Prepared(kNextSql);
   if (!next.ok()) return next.status();
-  (*next)->Bind(stream);
+  // Also what is below the lowest number there can be: it is damage, and said to be.
+  (*next)->Bind(stream, from_number <= 1 ? INT64_MIN : static_cast<int64_t>(from_number));
   return absl::OkStatus();
 }
 
@@ -127,18 +129,24 @@ absl::StatusOr<std::optional<SourceEntry>> IncidentSource::Next() {
   const absl::StatusOr<bool> row = (*next)->Next();
   if (!row.ok()) return row.status();
   if (!*row) return std::optional<SourceEntry>();
+  absl::StatusOr<SourceEntry> entry = Entry(**next);
+  if (!entry.ok()) return entry.status();
+  return std::optional<SourceEntry>(*entry);
+}
+
+absl::StatusOr<SourceEntry> IncidentSource::Entry(const SqlStatement& row) const {
   SourceEntry entry;
-  entry.number = (*next)->Unsigned(0);
-  const int64_t kind = (*next)->Int(1);
+  entry.number = row.Unsigned(0);
+  const int64_t kind = row.Int(1);
   if (entry.number == 0 || entry.number > kCountMax || kind < 1 ||
       kind > static_cast<int64_t>(RecordKind::kBye)) {
     return Damaged("a record's number or kind");
   }
   entry.kind = static_cast<RecordKind>(kind);
-  entry.ref = (*next)->Int(2);
-  entry.size = (*next)->Int(3);
-  entry.hash = (*next)->Unsigned(4);
-  return std::optional<SourceEntry>(entry);
+  entry.ref = row.Int(2);
+  entry.size = row.Int(3);
+  entry.hash = row.Unsigned(4);
+  return entry;
 }
 
 uint64_t IncidentSource::TakeUnknownRows() { return std::exchange(unknown_rows_, 0); }

@@ -14,6 +14,7 @@
 #include <optional>
 #include <string>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -41,6 +42,14 @@ struct SourceEntry {
   uint64_t hash = 0;
 };
 
+// Where a snapshot is, without what it counted.
+struct SnapshotTime {
+  uint64_t number = 0;
+  bool full = false;
+  ClockReading begin;
+  ClockReading end;
+};
+
 class IncidentSource {
  public:
   static absl::StatusOr<std::unique_ptr<IncidentSource>> Open(const std::string& path);
@@ -50,12 +59,22 @@ class IncidentSource {
   // recorder, closed, merged, the times and the recorder's own gaps; no streams.
   const Recording& about() const { return about_; }
 
-  // Puts the cursor before the stream's first numbered record.
-  absl::Status Rewind(int64_t stream);
+  // Puts the cursor before the stream's first record with that number or a higher one.
+  absl::Status Rewind(int64_t stream, uint64_t from_number = 1);
   // The next numbered record's place, nothing after the last.
   absl::StatusOr<std::optional<SourceEntry>> Next();
   absl::StatusOr<Record> Load(const SourceEntry& entry);
-  // What the recorder added to the stream: clock exchanges and gaps, without numbers.
+  absl::StatusOr<std::optional<SourceEntry>> FirstHello(int64_t stream);
+  // Every record below that number which says what the stream is about: Hello, queues, settings.
+  absl::StatusOr<std::vector<SourceEntry>> ContextBelow(int64_t stream, uint64_t number);
+  absl::StatusOr<std::vector<SnapshotTime>> SnapshotTimes(int64_t stream);
+  // Lowest and highest number of the event chunks that reach into a time of the stream's own.
+  absl::StatusOr<std::optional<std::pair<uint64_t, uint64_t>>> ChunkNumbers(int64_t stream,
+                                                                            int64_t from_mono_ns,
+                                                                            int64_t to_mono_ns);
+  absl::StatusOr<std::vector<Fact>> FactsNamed(int64_t stream, const std::string& name);
+  // What the recorder added to the stream, without numbers: clock exchanges, gaps, and the end of
+  // what was saved of it.
   absl::StatusOr<std::vector<Record>> Additions(int64_t stream);
 
   // Every change of a verdict or finding in the file.
@@ -91,6 +110,7 @@ class IncidentSource {
   absl::StatusOr<Record> LoadGap(const SourceEntry& entry);
   absl::StatusOr<Record> LoadBye(const SourceEntry& entry);
 
+  absl::StatusOr<SourceEntry> Entry(const SqlStatement& row) const;
   absl::Status Damaged(const char* what) const;
   // Prepares on first use; `sql` must be a literal.
   absl::StatusOr<SqlStatement*> Prepared(const char* sql);

@@ -72,11 +72,12 @@ class IncidentWriter::Impl {
   absl::Status Commit(const ClockReading& now);
   absl::Status Close();
 
-  void SetMerged(bool closed, int64_t real_from_ns, int64_t real_to_ns) {
-    merged_ = true;
-    closed_value_ = closed ? 1 : 0;
-    real_from_ns_ = real_from_ns;
-    real_to_ns_ = real_to_ns;
+  void SetCopied(const Recording& about) {
+    copied_ = true;
+    merged_ = about.merged;
+    closed_value_ = about.closed ? 1 : 0;
+    real_from_ns_ = about.real_from_ns;
+    real_to_ns_ = about.real_to_ns;
   }
   const WriterStream* Find(const StreamKey& key) const {
     const auto at = streams_.find(key);
@@ -109,6 +110,7 @@ class IncidentWriter::Impl {
   std::optional<ClockReading> last_clock_;
   int64_t last_commit_mono_ns_ = 0;
   std::optional<RecorderGap> failing_;  // since when commits fail, and why
+  bool copied_ = false;
   bool merged_ = false;
   bool closing_ = false;
   int closed_value_ = 1;
@@ -194,7 +196,8 @@ absl::StatusOr<Repeat> IncidentWriter::Impl::CheckRepeat(const WriterStream& str
         fmt::format("stream {}: record {} comes too late", Name(stream.key), number));
   }
   const bool context = std::holds_alternative<Hello>(record.record) ||
-                       std::holds_alternative<QueueInfo>(record.record);
+                       std::holds_alternative<QueueInfo>(record.record) ||
+                       std::holds_alternative<Fact>(record.record);
   return context ? Repeat::kContext : Repeat::kKnown;
 }
 
@@ -224,7 +227,7 @@ absl::StatusOr<std::optional<uint64_t>> IncidentWriter::Impl::KnownHash(const Wr
 }
 
 void IncidentWriter::Impl::NoteClock(const ClockReading& now) {
-  if (merged_) return;
+  if (copied_) return;
   if (real_from_ns_ == 0) real_from_ns_ = now.real_ns;
   real_to_ns_ = now.real_ns;
   if (last_clock_) {
@@ -364,9 +367,7 @@ bool IncidentWriter::Knows(const StreamKey& key) const {
   const WriterStream* stream = impl_->Find(key);
   return stream != nullptr && stream->known;
 }
-void IncidentWriter::SetMerged(bool closed, int64_t real_from_ns, int64_t real_to_ns) {
-  impl_->SetMerged(closed, real_from_ns, real_to_ns);
-}
+void IncidentWriter::SetCopied(const Recording& about) { impl_->SetCopied(about); }
 absl::Status IncidentWriter::SetPagesMax(int64_t pages) {
   return impl_->db().Exec(fmt::format("PRAGMA max_page_count = {}", pages));
 }

@@ -83,9 +83,9 @@ class IncidentWriter {
   bool Knows(const StreamKey& key) const;
   const std::string& path() const;
 
-  // Marks the file as joined from others: `closed` if all of them were; from then on Commit takes
-  // no notice of the clock. Used by MergeIncidents.
-  void SetMerged(bool closed, int64_t real_from_ns, int64_t real_to_ns);
+  // The file is a copy of other files' records: it is closed, merged and dated as `about` says, and
+  // from now on Commit takes no notice of the clock. Used by incident_copy.h.
+  void SetCopied(const Recording& about);
   // Another file's change, with the number it has there; RESOURCE_EXHAUSTED as above.
   absl::Status AppendMerged(NumberedChange change);
   // Bounds the file to so many pages of 4 KiB; for tests of a full disk.

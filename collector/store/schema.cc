@@ -165,14 +165,15 @@ CREATE VIEW hook_losses AS
 
 -- First and last value of each series. One that appears later than its stream's first snapshot had
 -- counted nothing before (its slot in the kernel was new), but for positions and the kernel's own
--- count, which do not start at zero. The last one holds up to the next snapshot that is full or
--- has lost changes before it, or to the end of the stream.
+-- count, which do not start at zero; unless that snapshot is not full, as where the file continues
+-- a stream: then it had counted anything up to what it shows first. The last one holds up to the
+-- next snapshot that is full or has lost changes before it, or to the end of the stream.
 CREATE VIEW series_ends AS
   WITH ends AS (
     SELECT series, min(snapshot) AS first, max(snapshot) AS last FROM samples GROUP BY series)
   SELECT e.series AS series, r.queue AS queue, r.count AS count, r.hook AS hook, q.stream AS stream,
-    e.first AS first, CASE WHEN z.new THEN 0 ELSE a.lo END AS first_lo,
-    CASE WHEN z.new THEN 0 ELSE a.lo + a.width END AS first_hi,
+    e.first AS first, CASE WHEN z.late THEN 0 ELSE a.lo END AS first_lo,
+    CASE WHEN z.late AND z.full THEN 0 ELSE a.lo + a.width END AS first_hi,
     b.lo AS last_lo, b.lo + b.width AS last_hi,
     (SELECT max(t.id) FROM snapshots t WHERE t.stream = q.stream AND t.id < coalesce(
       (SELECT u.id FROM snapshots u WHERE u.stream = q.stream AND u.id > e.last
@@ -181,7 +182,8 @@ CREATE VIEW series_ends AS
   JOIN (SELECT y.series AS series, y.first > (SELECT min(t.id) FROM snapshots t
           WHERE t.stream = p.stream) AND c.name NOT IN
           ('vhost.used', 'guest.used', 'guest.proc_irq', 'softnet.processed', 'softnet.squeezed',
-          'vcpu.run_us', 'vcpu.delay_us') AS new
+          'vcpu.run_us', 'vcpu.delay_us') AS late,
+          (SELECT t.full FROM snapshots t WHERE t.stream = p.stream ORDER BY t.id LIMIT 1) AS full
         FROM ends y JOIN series w ON w.id = y.series JOIN queues p ON p.id = w.queue
         JOIN count_names c ON c.id = w.count) z ON z.series = e.series
   JOIN samples a ON a.snapshot = e.first AND a.series = e.series

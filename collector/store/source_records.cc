@@ -329,25 +329,4 @@ absl::StatusOr<Record> IncidentSource::LoadBye(const SourceEntry& entry) {
   return bye;
 }
 
-absl::StatusOr<std::vector<Record>> IncidentSource::Additions(int64_t stream) {
-  std::vector<std::pair<RecordKind, int64_t>> places;
-  for (const RecordKind kind : {RecordKind::kClock, RecordKind::kGap}) {
-    absl::StatusOr<SqlStatement*> ids =
-        kind == RecordKind::kClock
-            ? Prepared("SELECT id FROM clock_exchanges WHERE stream = ?1 AND number = 0")
-            : Prepared("SELECT id FROM gaps WHERE stream = ?1 AND maker = 2");
-    if (!ids.ok()) return ids.status();
-    absl::StatusOr<bool> more = (*ids)->Bind(stream).Next();
-    for (; more.ok() && *more; more = (*ids)->Next()) places.emplace_back(kind, (*ids)->Int(0));
-    if (!more.ok()) return more.status();
-  }
-  std::vector<Record> records;
-  for (const auto& [kind, id] : places) {
-    absl::StatusOr<Record> record = Load(SourceEntry{0, kind, id, 0, 0});
-    if (!record.ok()) return record.status();
-    records.push_back(*std::move(record));
-  }
-  return records;
-}
-
 }  // namespace ringside

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <optional>
 #include <set>
 #include <utility>
@@ -51,25 +52,92 @@ absl::Status SkipRepeats(std::vector<Head>& heads, const Head& chosen,
   return absl::OkStatus();
 }
 
+using Take = std::function<absl::Status(NumberedRecord)>;
+
+absl::Status LoadAndTake(const StreamPart& part, const SourceEntry& entry,
+                         const UnionOptions& options, const Take& take) {
+  absl::StatusOr<Record> record = EventChunk{};
+  if (options.with_chunks || entry.kind != RecordKind::kChunk) record = part.source->Load(entry);
+  if (!record.ok()) return record.status();
+  return take(NumberedRecord{entry.number, *std::move(record)});
+}
+
+// What of an entry only the newest word matters.
+std::string ContextKey(const Record& record) {
+  if (const auto* queue = std::get_if<QueueInfo>(&record)) {
+    return fmt::format("queue {}", static_cast<uint32_t>(queue->id));
+  }
+  if (const auto* fact = std::get_if<Fact>(&record)) return "fact " + fact->name;
+  return "hello";
+}
+
+// The newest words from below a number, a Hello first.
+absl::Status TakeContext(const std::vector<StreamPart>& parts, const UnionOptions& options,
+                         const Take& take) {
+  std::map<std::string, NumberedRecord> newest;
+  for (const StreamPart& part : parts) {
+    const auto entries = part.source->ContextBelow(part.stream.id, options.first);
+    if (!entries.ok()) return entries.status();
+    for (const SourceEntry& entry : *entries) {
+      absl::StatusOr<Record> record = part.source->Load(entry);
+      if (!record.ok()) return record.status();
+      NumberedRecord& known = newest[ContextKey(*record)];
+      if (entry.number > known.number) known = {entry.number, *std::move(record)};
+    }
+  }
+  std::vector<NumberedRecord> records;
+  for (auto& [key, record] : newest) records.push_back(std::move(record));
+  std::sort(records.begin(), records.end(), [](const auto& a, const auto& b) {
+    const auto rank = [](const NumberedRecord& record) {
+      return std::holds_alternative<Hello>(record.record) ? 0 : 1;
+    };
+    return std::pair(rank(a), a.number) < std::pair(rank(b), b.number);
+  });
+  for (NumberedRecord& record : records) {
+    if (absl::Status status = take(std::move(record)); !status.ok()) return status;
+  }
+  return absl::OkStatus();
+}
+
+// A file that a stream was continued in may have its queues' numbers below its Hello's.
+absl::StatusOr<uint64_t> TakeFirstHello(const std::vector<StreamPart>& parts,
+                                        const UnionOptions& options, const Take& take) {
+  std::optional<std::pair<const StreamPart*, SourceEntry>> first;
+  for (const StreamPart& part : parts) {
+    const auto entry = part.source->FirstHello(part.stream.id);
+    if (!entry.ok()) return entry.status();
+    if (*entry && (!first || (*entry)->number < first->second.number)) first = {&part, **entry};
+  }
+  if (!first) return 0;
+  const absl::Status status = LoadAndTake(*first->first, first->second, options, take);
+  if (!status.ok()) return status;
+  return first->second.number;
+}
+
 absl::Status TakeNumbered(const std::vector<StreamPart>& parts, const UnionOptions& options,
-                          const std::function<absl::Status(NumberedRecord)>& take) {
+                          const Take& take) {
+  uint64_t taken = 0;  // out of order
+  if (options.first > 0) {
+    if (absl::Status status = TakeContext(parts, options, take); !status.ok()) return status;
+  } else {
+    const absl::StatusOr<uint64_t> hello = TakeFirstHello(parts, options, take);
+    if (!hello.ok()) return hello.status();
+    taken = *hello;
+  }
   std::vector<Head> heads;
   for (const StreamPart& part : parts) {
-    if (absl::Status status = part.source->Rewind(part.stream.id); !status.ok()) return status;
+    absl::Status status = part.source->Rewind(part.stream.id, options.first);
+    if (!status.ok()) return status;
     heads.push_back(Head{&part, std::nullopt});
-    if (absl::Status status = Advance(heads.back()); !status.ok()) return status;
+    if (status = Advance(heads.back()); !status.ok()) return status;
   }
   while (Head* head = Lowest(heads)) {
     if (absl::Status status = SkipRepeats(heads, *head, options); !status.ok()) return status;
     const SourceEntry entry = *head->entry;
-    absl::StatusOr<Record> record = EventChunk{};
-    if (options.with_chunks || entry.kind != RecordKind::kChunk) {
-      record = head->part->source->Load(entry);
-    }
-    if (!record.ok()) return record.status();
-    if (absl::Status status = take(NumberedRecord{entry.number, *std::move(record)});
-        !status.ok()) {
-      return status;
+    if (entry.number > options.last) break;
+    if (entry.number != taken) {
+      absl::Status status = LoadAndTake(*head->part, entry, options, take);
+      if (!status.ok()) return status;
     }
     if (absl::Status status = Advance(*head); !status.ok()) return status;
   }

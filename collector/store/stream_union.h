@@ -27,13 +27,17 @@ std::vector<std::vector<StreamPart>> StreamsOf(
 
 struct UnionOptions {
   bool with_chunks = true;  // else event chunks come empty
+  // Numbers wanted. From below the first of them come the newest Hello, the newest word on each
+  // queue and the newest value of each setting.
+  uint64_t first = 0;
+  uint64_t last = UINT64_MAX;
   // Called if two files disagree about a record; the first one's is taken. If it is not set, that
   // ends the union with ALREADY_EXISTS.
   std::function<void(const std::string& what)> on_conflict;
 };
 
-// Calls `take` with every numbered record, numbers growing, and then with what the recorders added,
-// as number 0 and without repeats. Ends early if `take` fails.
+// Calls `take` with a Hello, then with every numbered record, numbers growing, and then with what
+// the recorders added, as number 0 and without repeats. Ends early if `take` fails.
 absl::Status ForEachRecord(const std::vector<StreamPart>& parts, const UnionOptions& options,
                            const std::function<absl::Status(NumberedRecord)>& take);
 

@@ -2,6 +2,7 @@
 // The view `counts`: intervals over a whole recording, in SQL.
 #include <gtest/gtest.h>
 
+#include "correlate/analysis.h"
 #include "tests/collector/scratch.h"
 
 namespace ringside {
@@ -43,6 +44,19 @@ TEST_F(CountsView, DifferenceOfFirstAndLastAsAnInterval) {
   EXPECT_EQ(Counts(), Texts{"vm1|eth0/rx0|1|guest|irq|97|102|tp_btf"});
   EXPECT_EQ(Counts("SELECT t_from - 1700000000000000000, t_to - 1700000000000000000 FROM counts"),
             Texts{"1000000000|4000040000"});
+}
+
+// A file that continues a stream: what it shows first late may have been counted long before.
+TEST_F(CountsView, ALateCountIsNotNewWhereTheFirstSnapshotIsNotFull) {
+  Write({MakeSnapshot(7, false, {}), MakeSnapshot(8, false, {Irqs(1000, 1000)}),
+         MakeSnapshot(9, false, {Irqs(1005, 1005)})});
+  EXPECT_EQ(Counts(), Texts{"vm1|eth0/rx0|1|guest|irq|5|1005|tp_btf"});
+  const absl::StatusOr<Recording> recording = ReadIncident(path_);
+  ASSERT_TRUE(recording.ok());
+  const CountCell* cell = Analyse(*recording, {}).ledger.queues.at(0).Find(Count::kGuestIrq);
+  ASSERT_NE(cell, nullptr);
+  EXPECT_EQ(cell->lo, 5u);
+  EXPECT_EQ(cell->hi, 1005u);
 }
 
 TEST_F(CountsView, NeverBelowZero) {

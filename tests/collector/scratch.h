@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "collector/store/incident_copy.h"
 #include "collector/store/incident_reader.h"
 #include "collector/store/incident_writer.h"
 #include "tests/proto/sample_records.h"
