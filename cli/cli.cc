@@ -35,6 +35,7 @@ Ask an incident (a .rsi file or a collector's store directory):
   sql          a read-only SQL statement on the file, with the events as a table
   verify       judges numbers that another tool counted: confirmed, refuted, and by which mistake
   save         a window of it as one closed file, if you like without names and addresses
+  check        whether it is what was recorded, and says what it lacks
   merge        joins files recorded without a link between the sides
   import       takes the text of a guest without an agent (deploy/witness)
 
@@ -85,6 +86,7 @@ void Declare(Parser& parser) {
   AddSql(app, parser.action);
   AddMerge(app, parser.action);
   AddSave(app, parser.action);
+  AddCheck(app, parser.action);
   AddImport(app, parser.action);
   AddWatch(app, parser.action);
   AddDetail(app, parser.action);

@@ -53,6 +53,7 @@ void AddTimeline(CLI::App& app, Action& action);
 void AddDoctor(CLI::App& app, Action& action);
 void AddSql(CLI::App& app, Action& action);
 void AddMerge(CLI::App& app, Action& action);
+void AddCheck(CLI::App& app, Action& action);
 void AddSave(CLI::App& app, Action& action);
 void AddImport(CLI::App& app, Action& action);
 void AddDetail(CLI::App& app, Action& action);

@@ -55,6 +55,7 @@ class IncidentSource {
   static absl::StatusOr<std::unique_ptr<IncidentSource>> Open(const std::string& path);
 
   const std::string& path() const { return file_.db.path(); }
+  Db& db() { return file_.db; }
   const std::vector<SourceStream>& streams() const { return streams_; }
   // recorder, closed, merged, the times and the recorder's own gaps; no streams.
   const Recording& about() const { return about_; }

@@ -53,7 +53,8 @@ TEST_F(CountsView, ALateCountIsNotNewWhereTheFirstSnapshotIsNotFull) {
   EXPECT_EQ(Counts(), Texts{"vm1|eth0/rx0|1|guest|irq|5|1005|tp_btf"});
   const absl::StatusOr<Recording> recording = ReadIncident(path_);
   ASSERT_TRUE(recording.ok());
-  const CountCell* cell = Analyse(*recording, {}).ledger.queues.at(0).Find(Count::kGuestIrq);
+  const Analysis analysis = Analyse(*recording, {});
+  const CountCell* cell = analysis.ledger.queues.at(0).Find(Count::kGuestIrq);
   ASSERT_NE(cell, nullptr);
   EXPECT_EQ(cell->lo, 5u);
   EXPECT_EQ(cell->hi, 1005u);
