@@ -5,7 +5,7 @@
 #include "cli/command.h"
 #include "cli/format.h"
 #include "cli/json.h"
-#include "cli/open.h"
+#include "cli/remote.h"
 #include "cli/terminal.h"
 #include "collector/store/incident_check.h"
 #include "fmt/format.h"
@@ -16,6 +16,7 @@ namespace {
 struct CheckArgs {
   std::string path;
   bool json = false;
+  bool insecure = false;
 };
 
 Json LinesJson(const std::vector<CheckLine>& lines) {
@@ -57,8 +58,9 @@ std::string ReportText(const CheckReport& report) {
 }
 
 absl::Status RunCheck(const CheckArgs& args) {
-  if (absl::Status status = CheckExists(args.path); !status.ok()) return status;
-  const absl::StatusOr<CheckReport> report = CheckIncident(args.path);
+  const absl::StatusOr<std::string> local = LocalIncident(args.path, {"", "", args.insecure});
+  if (!local.ok()) return local.status();
+  const absl::StatusOr<CheckReport> report = CheckIncident(*local);
   if (!report.ok()) return report.status();
   absl::Status status = WriteOut(args.json ? JsonText(ReportJson(*report)) : ReportText(*report));
   if (!status.ok()) return status;
@@ -71,10 +73,13 @@ void AddCheck(CLI::App& app, Action& action) {
   CLI::App* command = app.add_subcommand(
       "check", "Whether an incident or a store is what was recorded, and says what it lacks.");
   auto args = std::make_shared<CheckArgs>();
-  command->add_option("INCIDENT", args->path, "an incident file (.rsi) or a store directory")
+  command
+      ->add_option("INCIDENT", args->path,
+                   "an incident file (.rsi), a store directory or HOST:PORT")
       ->required()
       ->type_name("");
   command->add_flag("--json", args->json, "one JSON object on standard output");
+  command->add_flag("--insecure", args->insecure, "fetch in the clear from another machine");
   command->footer("Exit code: 0 sound, 4 not.\n" + Examples({"ringside check slow.rsi"}));
   command->callback([args, &action] { action = [args] { return RunCheck(*args); }; });
 }

@@ -7,6 +7,7 @@
 #include <variant>
 
 #include "cli/format.h"
+#include "cli/remote.h"
 #include "cli/sql_query.h"
 #include "cli/streams.h"
 #include "collector/store/incident_reader.h"
@@ -81,7 +82,9 @@ absl::StatusOr<std::vector<Moment>> ReadDetailEvents(const std::string& path,
                                                      const Recording& recording,
                                                      const Ledger& ledger,
                                                      const TimelineFilter& filter, size_t limit) {
-  auto incident = IncidentDb::Open(path);
+  const absl::StatusOr<std::string> local = LocalIncident(path);
+  if (!local.ok()) return local.status();
+  auto incident = IncidentDb::Open(*local);
   if (!incident.ok()) return incident.status();
   std::vector<Moment> moments;
   std::set<std::string> nodes_done;  // events of all streams of a node come at once

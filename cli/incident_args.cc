@@ -9,6 +9,8 @@
 #include "cli/command.h"
 #include "cli/format.h"
 #include "cli/terminal.h"
+#include "collector/store/incident_copy.h"
+#include "collector/store/incident_reader.h"
 #include "fmt/format.h"
 
 namespace ringside {
@@ -53,7 +55,8 @@ absl::Status ParseWindow(const std::string& from, const std::string& to, int64_t
 
 void AddIncidentOptions(CLI::App& command, IncidentArgs& args) {
   command
-      .add_option("INCIDENT", args.path, "an incident file (.rsi) or a collector's store directory")
+      .add_option("INCIDENT", args.path,
+                  "an incident file (.rsi), a collector's store directory or its HOST:PORT")
       ->required()
       ->type_name("");
   command.add_option("--queue", args.queue, "only this queue, by either side's name")
@@ -62,6 +65,7 @@ void AddIncidentOptions(CLI::App& command, IncidentArgs& args) {
       ->type_name("T");
   command.add_option("--to", args.to, "up to this time")->type_name("T");
   command.add_flag("--json", args.json, "one JSON object on standard output");
+  command.add_flag("--insecure", args.insecure, "fetch in the clear from another machine");
   command.add_flag("--wide", args.wide, "all columns, however wide they get");
 }
 
@@ -92,8 +96,32 @@ void SayWarnings(const Ledger& ledger) {
   for (const std::string& warning : ledger.warnings) SayError("warning: " + warning);
 }
 
+namespace {
+
+// Sorted, and with the queue that was asked for alone.
+absl::StatusOr<LoadedLedger> OnlyWanted(const IncidentArgs& args, LoadedLedger loaded) {
+  SortNaturally(loaded.ledger);
+  if (args.queue.empty()) return loaded;
+  auto index = FindQueue(loaded.ledger, args.queue, args.path);
+  if (!index.ok()) return index.status();
+  QueueLedger only = std::move(loaded.ledger.queues[*index]);
+  loaded.ledger.queues.clear();
+  std::erase_if(loaded.findings, [&](const Finding& finding) {
+    const bool of_queue = finding.cause != Cause::kLateVcpu &&
+                          finding.cause != Cause::kSoftirqSqueeze &&
+                          finding.cause != Cause::kDataLoss;
+    return of_queue && finding.queue != ShownName(only);
+  });
+  loaded.ledger.queues.push_back(std::move(only));
+  loaded.options.queue = args.queue;
+  return loaded;
+}
+
+}  // namespace
+
 absl::StatusOr<LoadedLedger> LoadLedger(const IncidentArgs& args) {
-  absl::StatusOr<Incident> incident = OpenIncident(args.path);
+  absl::StatusOr<Incident> incident =
+      OpenIncident(args.path, FetchArgs{args.from, args.to, args.insecure});
   if (!incident.ok()) return incident.status();
   LoadedLedger loaded;
   loaded.incident = *std::move(incident);
@@ -114,22 +142,37 @@ absl::StatusOr<LoadedLedger> LoadLedger(const IncidentArgs& args) {
                                                args.path, LocalRange(whole.from_ns, whole.to_ns)));
     }
   }
-  SortNaturally(loaded.ledger);
-  if (!args.queue.empty()) {
-    auto index = FindQueue(loaded.ledger, args.queue, args.path);
-    if (!index.ok()) return index.status();
-    QueueLedger only = std::move(loaded.ledger.queues[*index]);
-    loaded.ledger.queues.clear();
-    std::erase_if(loaded.findings, [&](const Finding& finding) {
-      const bool of_queue = finding.cause != Cause::kLateVcpu &&
-                            finding.cause != Cause::kSoftirqSqueeze &&
-                            finding.cause != Cause::kDataLoss;
-      return of_queue && finding.queue != ShownName(only);
-    });
-    loaded.ledger.queues.push_back(std::move(only));
-    loaded.options.queue = args.queue;
+  return OnlyWanted(args, std::move(loaded));
+}
+
+absl::StatusOr<LoadedLedger> LoadAround(const IncidentArgs& args, const std::string& around,
+                                        const std::string& length) {
+  if (!args.from.empty() || !args.to.empty()) {
+    return UsageError("--around goes without --from and --to; --window says how long");
   }
-  return loaded;
+  const absl::StatusOr<int64_t> length_ns = ParseDuration(length);
+  if (!length_ns.ok()) return UsageError("--window: " + Message(length_ns.status()));
+  const absl::StatusOr<std::string> local = LocalIncident(args.path, {"", "", args.insecure});
+  if (!local.ok()) return local.status();
+  const absl::StatusOr<IncidentSpan> span = SpanOf(*local);
+  if (!span.ok()) return span.status();
+  const absl::StatusOr<int64_t> time = ParseTime(around, span->from_ns);
+  if (!time.ok()) return UsageError("--around: " + Message(time.status()));
+  LoadedLedger loaded;
+  loaded.zero_ns = span->from_ns;
+  loaded.options.from_ns = *time - *length_ns / 2;
+  loaded.options.to_ns = *time + *length_ns / 2;
+  if (*loaded.options.to_ns < span->from_ns || *loaded.options.from_ns > span->to_ns) {
+    return absl::OutOfRangeError(fmt::format("{}: nothing was recorded at that time; it has {}",
+                                             args.path, LocalRange(span->from_ns, span->to_ns)));
+  }
+  absl::StatusOr<Recording> part = ReadPart(*local, *loaded.options.from_ns, *loaded.options.to_ns);
+  if (!part.ok()) return part.status();
+  loaded.incident = Incident{.path = args.path, .recording = *std::move(part)};
+  Analysis analysis = Analyse(loaded.incident.recording, loaded.options);
+  loaded.ledger = std::move(analysis.ledger);
+  loaded.findings = std::move(analysis.findings);
+  return OnlyWanted(args, std::move(loaded));
 }
 
 }  // namespace ringside

@@ -22,6 +22,7 @@ struct IncidentArgs {
   std::string to;
   bool json = false;
   bool wide = false;
+  bool insecure = false;
 };
 
 // Declares INCIDENT and --queue, --from, --to, --json, --wide on `command`. `args` must outlive the
@@ -44,6 +45,11 @@ struct LoadedLedger {
 // Opens the incident and makes its ledger. A wrong time is a usage error; a queue that the incident
 // does not have is a failure that names the ones it has.
 absl::StatusOr<LoadedLedger> LoadLedger(const IncidentArgs& args);
+
+// The same of a moment: `length` around a time of the incident, read alone, so that it takes as
+// long as what happened there.
+absl::StatusOr<LoadedLedger> LoadAround(const IncidentArgs& args, const std::string& around,
+                                        const std::string& length);
 
 // The ledger's warnings on standard error, where standard output is taken by an object.
 void SayWarnings(const Ledger& ledger);

@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "cli/command.h"
-#include "cli/open.h"
+#include "cli/remote.h"
 #include "cli/terminal.h"
 #include "collector/store/incident_copy.h"
 #include "fmt/format.h"
@@ -19,10 +19,13 @@ struct MergeArgs {
 
 absl::Status RunMerge(const MergeArgs& args) {
   if (args.inputs.size() < 2) return UsageError("merge needs two incidents or more");
+  std::vector<std::string> inputs;
   for (const std::string& input : args.inputs) {
-    if (absl::Status status = CheckExists(input); !status.ok()) return status;
+    absl::StatusOr<std::string> local = LocalIncident(input);
+    if (!local.ok()) return local.status();
+    inputs.push_back(*std::move(local));
   }
-  absl::Status status = MergeIncidents(args.inputs, args.output);
+  absl::Status status = MergeIncidents(inputs, args.output);
   if (!status.ok()) return status;
   SayError(fmt::format("ringside: {} incidents joined; next: ringside {}", args.inputs.size(),
                        args.output));

@@ -8,6 +8,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "cli/remote.h"
 #include "correlate/recording.h"
 
 namespace ringside {
@@ -18,7 +19,8 @@ struct Incident {
 };
 
 // A failure's message is one line that names the path, says why, and what to do.
-absl::StatusOr<Incident> OpenIncident(const std::string& path);
+// `path` may be a collector's address (cli/remote.h).
+absl::StatusOr<Incident> OpenIncident(const std::string& path, const FetchArgs& args = {});
 
 // NOT_FOUND with the words that every command uses where there is nothing at `path`.
 absl::Status CheckExists(const std::string& path);

@@ -4,7 +4,7 @@
 
 #include "cli/command.h"
 #include "cli/incident_args.h"
-#include "cli/open.h"
+#include "cli/remote.h"
 #include "cli/terminal.h"
 #include "collector/store/incident_copy.h"
 #include "fmt/format.h"
@@ -18,20 +18,23 @@ struct SaveArgs {
   std::string to;
   std::string output;
   bool redact = false;
+  bool insecure = false;
 };
 
 absl::Status RunSave(const SaveArgs& args) {
-  if (absl::Status status = CheckExists(args.path); !status.ok()) return status;
+  const absl::StatusOr<std::string> local =
+      LocalIncident(args.path, {args.from, args.to, args.insecure});
+  if (!local.ok()) return local.status();
   SaveOptions options;
   options.redact = args.redact;
   if (!args.from.empty() || !args.to.empty()) {
-    const absl::StatusOr<IncidentSpan> span = SpanOf(args.path);
+    const absl::StatusOr<IncidentSpan> span = SpanOf(*local);
     if (!span.ok()) return span.status();
     absl::Status status =
         ParseWindow(args.from, args.to, span->from_ns, options.from_ns, options.to_ns);
     if (!status.ok()) return status;
   }
-  if (absl::Status status = SaveIncident(args.path, options, args.output); !status.ok()) {
+  if (absl::Status status = SaveIncident(*local, options, args.output); !status.ok()) {
     return status;
   }
   SayError(fmt::format("ringside: saved; next: ringside {}", args.output));
@@ -44,7 +47,9 @@ void AddSave(CLI::App& app, Action& action) {
   CLI::App* command = app.add_subcommand(
       "save", "A window of an incident or a store as one closed file, to keep or to send.");
   auto args = std::make_shared<SaveArgs>();
-  command->add_option("INCIDENT", args->path, "an incident file (.rsi) or a store directory")
+  command
+      ->add_option("INCIDENT", args->path,
+                   "an incident file (.rsi), a store directory or HOST:PORT")
       ->required()
       ->type_name("");
   command->add_option("--from", args->from, "from this time on: +3.2s, 14:02:11, or RFC 3339")
@@ -55,6 +60,7 @@ void AddSave(CLI::App& app, Action& action) {
       ->type_name("FILE");
   command->add_flag("--redact", args->redact,
                     "without names, addresses and log text; every verdict stays as it is");
+  command->add_flag("--insecure", args->insecure, "fetch in the clear from another machine");
   command->footer(Examples({"ringside save /var/lib/ringside --from 14:00 --to 14:05 -o slow.rsi",
                             "ringside save slow.rsi --redact -o public.rsi"}));
   command->callback([args, &action] { action = [args] { return RunSave(*args); }; });

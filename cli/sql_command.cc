@@ -7,6 +7,7 @@
 #include "cli/format.h"
 #include "cli/json.h"
 #include "cli/open.h"
+#include "cli/remote.h"
 #include "cli/sql_query.h"
 #include "cli/table.h"
 #include "cli/terminal.h"
@@ -22,6 +23,7 @@ struct SqlArgs {
   std::string path;
   std::string statement;
   bool json = false;
+  bool insecure = false;
   bool csv = false;
 };
 
@@ -126,8 +128,9 @@ absl::Status WriteJson(SqlQuery& query, const std::string& path) {
 }
 
 absl::Status RunSql(const SqlArgs& args) {
-  if (absl::Status status = CheckExists(args.path); !status.ok()) return status;
-  auto incident = IncidentDb::Open(args.path);
+  const absl::StatusOr<std::string> local = LocalIncident(args.path, {"", "", args.insecure});
+  if (!local.ok()) return local.status();
+  auto incident = IncidentDb::Open(*local);
   if (!incident.ok()) return incident.status();
   auto query = SqlQuery::Prepare((*incident)->db(), args.statement);
   if (!query.ok()) return query.status();
@@ -141,7 +144,9 @@ void AddSql(CLI::App& app, Action& action) {
   CLI::App* command = app.add_subcommand(
       "sql", "One read-only SQL statement on the incident (SQLite; detail events as `events`).");
   auto args = std::make_shared<SqlArgs>();
-  command->add_option("INCIDENT", args->path, "an incident file (.rsi) or a store directory")
+  command
+      ->add_option("INCIDENT", args->path,
+                   "an incident file (.rsi), a store directory or HOST:PORT")
       ->required()
       ->type_name("");
   command->add_option("STATEMENT", args->statement, "one SELECT")->required()->type_name("");
@@ -149,6 +154,7 @@ void AddSql(CLI::App& app, Action& action) {
       command->add_flag("--json", args->json, "one JSON object, rows as objects by column name");
   command->add_flag("--csv", args->csv, "comma-separated (RFC 4180), NULL as nothing")
       ->excludes(json);
+  command->add_flag("--insecure", args->insecure, "fetch in the clear from another machine");
   command->footer(Examples(
       {"ringside sql slow.rsi \"select * from counts where stage = 'guest.irq'\"",
        "ringside sql slow.rsi \"select name, type from sqlite_master\"",

@@ -18,6 +18,8 @@ constexpr size_t kDefaultLimit = 500;
 struct TimelineArgs {
   IncidentArgs incident;
   size_t limit = kDefaultLimit;
+  std::string around;
+  std::string window = "1s";
 };
 
 TimelineFilter FilterOf(const LoadedLedger& loaded) {
@@ -33,7 +35,8 @@ TimelineFilter FilterOf(const LoadedLedger& loaded) {
 }
 
 absl::Status WriteTimeline(const TimelineArgs& args) {
-  auto loaded = LoadLedger(args.incident);
+  auto loaded = args.around.empty() ? LoadLedger(args.incident)
+                                    : LoadAround(args.incident, args.around, args.window);
   if (!loaded.ok()) return loaded.status();
   TimelineFilter filter = FilterOf(*loaded);
   const Recording& recording = loaded->incident.recording;
@@ -72,8 +75,11 @@ void AddTimeline(CLI::App& app, Action& action) {
   AddIncidentOptions(*command, args->incident);
   command->add_option("--limit", args->limit, "show at most this many; 0: all (default 500)")
       ->type_name("N");
+  command->add_option("--around", args->around, "what happened around this time")->type_name("T");
+  command->add_option("--window", args->window, "how long around it (default 1s)")->type_name("D");
   command->footer(Examples({"ringside timeline slow.rsi",
                             "ringside timeline slow.rsi --queue vm1/eth0/rx1 --from +2s --to +3s",
+                            "ringside timeline slow.rsi --around +2.5s --window 100ms",
                             "ringside timeline slow.rsi --limit 0 --json"}));
   command->callback([args, &action] { action = [args] { return WriteTimeline(*args); }; });
 }

@@ -98,10 +98,53 @@ class WatchReactor : public Writer, public WatchStream {
   const std::shared_ptr<WatchSession> session_;
 };
 
+using PieceWriter = grpc::ServerWriteReactor<v1::FetchPiece>;
+
+// Likewise, of somebody who fetches.
+class FetchReactor : public PieceWriter, public FetchStream {
+ public:
+  FetchReactor(const GrpcServer::AcceptFetch& accept, const v1::FetchRequest& request)
+      : session_(accept(this, {request.from_real_ns(), request.to_real_ns()})) {
+    HandOver(this);
+  }
+
+  void StartWrite(std::string data, uint64_t total) override {
+    out_.set_data(std::move(data));
+    out_.set_total(total);
+    HandOver(this);
+    PieceWriter::StartWrite(&out_);
+  }
+  void Finish(const absl::Status& status) override {
+    HandOver(this);
+    PieceWriter::Finish(
+        grpc::Status(static_cast<grpc::StatusCode>(status.code()), std::string(status.message())));
+  }
+
+  void OnWriteDone(bool ok) override {
+    TakeOver(this);
+    session_->OnWritten(ok);
+  }
+  void OnCancel() override {
+    TakeOver(this);
+    session_->Cancel();
+  }
+  void OnDone() override {
+    TakeOver(this);
+    delete this;
+  }
+
+ private:
+  v1::FetchPiece out_;
+  const std::shared_ptr<FetchSession> session_;
+};
+
 class Server : public GrpcServer, public v1::Collector::CallbackService {
  public:
-  Server(Accept accept, AcceptWatch accept_watch, Control* control)
-      : accept_(std::move(accept)), accept_watch_(std::move(accept_watch)), control_(*control) {}
+  Server(Accept accept, AcceptWatch accept_watch, AcceptFetch accept_fetch, Control* control)
+      : accept_(std::move(accept)),
+        accept_watch_(std::move(accept_watch)),
+        accept_fetch_(std::move(accept_fetch)),
+        control_(*control) {}
   ~Server() override { Shutdown(); }
 
   bool Listen(const Address& address) {
@@ -125,6 +168,9 @@ class Server : public GrpcServer, public v1::Collector::CallbackService {
   Bidi* Attach(grpc::CallbackServerContext*) override { return new Reactor(accept_); }
   Writer* Watch(grpc::CallbackServerContext*, const v1::WatchRequest*) override {
     return new WatchReactor(accept_watch_);
+  }
+  PieceWriter* Fetch(grpc::CallbackServerContext*, const v1::FetchRequest* request) override {
+    return new FetchReactor(accept_fetch_, *request);
   }
 
   grpc::ServerUnaryReactor* SetDetail(grpc::CallbackServerContext* context,
@@ -150,6 +196,7 @@ class Server : public GrpcServer, public v1::Collector::CallbackService {
 
   const Accept accept_;
   const AcceptWatch accept_watch_;
+  const AcceptFetch accept_fetch_;
   Control& control_;
   int port_ = 0;
   std::unique_ptr<grpc::Server> server_;
@@ -158,8 +205,10 @@ class Server : public GrpcServer, public v1::Collector::CallbackService {
 }  // namespace
 
 std::unique_ptr<GrpcServer> GrpcServer::Listen(const Address& address, Accept accept,
-                                               AcceptWatch accept_watch, Control* control) {
-  auto server = std::make_unique<Server>(std::move(accept), std::move(accept_watch), control);
+                                               AcceptWatch accept_watch, AcceptFetch accept_fetch,
+                                               Control* control) {
+  auto server = std::make_unique<Server>(std::move(accept), std::move(accept_watch),
+                                         std::move(accept_fetch), control);
   if (!server->Listen(address)) return nullptr;
   return server;
 }

@@ -13,6 +13,7 @@
 
 #include "collector/agent_stream.h"
 #include "collector/control.h"
+#include "collector/fetches.h"
 #include "collector/session.h"
 #include "collector/watchers.h"
 #include "proto/address.h"
@@ -28,9 +29,14 @@ class GrpcServer {
   // Likewise for somebody who watches.
   using AcceptWatch = std::function<std::shared_ptr<WatchSession>(WatchStream* stream)>;
 
+  // Likewise for somebody who fetches a part of the store.
+  using AcceptFetch =
+      std::function<std::shared_ptr<FetchSession>(FetchStream* stream, const FetchWindow& window)>;
+
   // `control` answers commands. Null if the address is taken or is not this machine's.
   static std::unique_ptr<GrpcServer> Listen(const Address& address, Accept accept,
-                                            AcceptWatch accept_watch, Control* control);
+                                            AcceptWatch accept_watch, AcceptFetch accept_fetch,
+                                            Control* control);
   virtual ~GrpcServer() = default;
   virtual int port() const = 0;
   // Ends calls that sessions have not finished within two seconds; returns when all are over.

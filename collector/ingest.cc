@@ -3,12 +3,14 @@
 
 #include <fmt/chrono.h>
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
 #include <ctime>
 #include <utility>
 
+#include "collector/store/incident_copy.h"
 #include "proto/convert.h"
 
 namespace ringside {
@@ -275,7 +277,76 @@ void Ingest::Commit() {
   }
   failing_ = !status.ok();
   result_ = status;
-  if (status.ok()) Acknowledge();
+  if (!status.ok()) return;
+  Acknowledge();
+  Rotate();
+}
+
+void Ingest::KeepWithin(Retention retention, NextFile next_file) {
+  MutexLock lock(mutex_);
+  keep_.emplace(std::move(retention), std::move(next_file));
+}
+
+// With nothing waiting to be written: between two commits.
+void Ingest::Rotate() {
+  std::optional<std::pair<Retention, NextFile>> keep;
+  {
+    MutexLock lock(mutex_);
+    if (!keep_ || stopping_) return;
+    keep = keep_;
+  }
+  const ClockReading now = clock_();
+  if (begun_real_ns_ == 0) {
+    begun_real_ns_ = now.real_ns;
+    Trim(keep->first, now.real_ns);
+  }
+  if (!keep->first.Due(writer_->file_bytes(), begun_real_ns_, now.real_ns)) return;
+  absl::StatusOr<std::unique_ptr<IncidentWriter>> next = keep->second(now.real_ns);
+  const absl::Status status = next.ok() ? MoveTo(*std::move(next), now) : next.status();
+  if (status.ok()) {
+    Trim(keep->first, now.real_ns);
+  } else if (!rotation_failed_) {
+    log_(Text(status) + ": the store goes on in the file it has");
+  }
+  rotation_failed_ = !status.ok();
+  begun_real_ns_ = now.real_ns;  // of this file, or of the next try
+}
+
+// Into the next file go on only the streams of agents that are there; the others begin anew where
+// they come back, from the numbers that are kept here.
+absl::Status Ingest::MoveTo(std::unique_ptr<IncidentWriter> next, const ClockReading& now) {
+  std::map<StreamKey, uint64_t> present;
+  for (const auto& [key, stream] : streams_) present[key] = writer_->CommittedNumber(key);
+  absl::Status status = ContinueStreams(writer_->path(), present, *next);
+  if (status.ok()) status = next->Commit(now);
+  if (!status.ok()) {
+    const std::string path = next->path();
+    next.reset();
+    for (const char* suffix : {"", "-wal", "-shm"}) unlink((path + suffix).c_str());
+    return status;
+  }
+  for (const auto& [key, number] : writer_->CommittedNumbers()) {
+    CommittedStream& earlier = earlier_[key];
+    if (number > earlier.number) earlier.hash = writer_->CommittedHash(key);
+    earlier.number = std::max(earlier.number, number);
+    const auto event = events_.find(key);
+    if (event != events_.end()) earlier.event = std::max(earlier.event, event->second);
+  }
+  // What a reader keeps from being a single file stays readable with its -wal.
+  if (const absl::Status closed = writer_->Close(); !closed.ok()) log_(Text(closed));
+  writer_ = std::move(next);
+  changes_full_ = false;
+  log_("the store goes on in " + writer_->path());
+  return absl::OkStatus();
+}
+
+void Ingest::Trim(const Retention& retention, int64_t now_real_ns) {
+  std::vector<std::string> failures;
+  for (RecorderGap& gap : retention.Trim(writer_->path(), now_real_ns, failures)) {
+    log_(gap.what);
+    writer_->Append(std::move(gap)).IgnoreError();  // never fails
+  }
+  for (const std::string& failure : failures) log_(failure);
 }
 
 void Ingest::Acknowledge() {

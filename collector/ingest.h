@@ -24,6 +24,7 @@
 #include <utility>
 #include <vector>
 
+#include "collector/retention.h"
 #include "collector/store/incident_reader.h"
 #include "collector/store/incident_writer.h"
 #include "correlate/records.h"
@@ -83,6 +84,12 @@ class Ingest {
   using Clock = std::function<ClockReading()>;
   using Log = std::function<void(const std::string& line)>;
 
+  // Makes the next file of the store.
+  using NextFile = std::function<absl::StatusOr<std::unique_ptr<IncidentWriter>>(int64_t real_ns)>;
+  // From then on the store goes on in new files, and old ones are removed, as `retention` says.
+  // Before anything is offered.
+  void KeepWithin(Retention retention, NextFile next_file);
+
   // `earlier`: what the store's older files have of each stream. `listener` may be null.
   Ingest(std::unique_ptr<IncidentWriter> writer, std::map<StreamKey, CommittedStream> earlier,
          Clock clock, Log log, IngestListener* listener = nullptr);
@@ -121,10 +128,13 @@ class Ingest {
   void AppendChanges(std::vector<EvaluationChange> changes);
   void Commit();
   void GiveRoom();
+  void Rotate();
+  absl::Status MoveTo(std::unique_ptr<IncidentWriter> next, const ClockReading& now);
+  void Trim(const Retention& retention, int64_t now_real_ns);
   void Acknowledge();
 
-  const std::unique_ptr<IncidentWriter> writer_;  // of the writer thread
-  const std::map<StreamKey, CommittedStream> earlier_;
+  std::unique_ptr<IncidentWriter> writer_;        // of the writer thread
+  std::map<StreamKey, CommittedStream> earlier_;  // likewise, once it runs
   const Clock clock_;
   const Log log_;
   IngestListener* const listener_;
@@ -139,12 +149,15 @@ class Ingest {
   bool commit_now_ = false;
   bool failing_ = false;
   bool changes_full_ = false;  // the file takes no more of them
+  int64_t begun_real_ns_ = 0;  // the file
+  bool rotation_failed_ = false;
   int64_t last_commit_mono_ns_ = 0;
 
   Mutex mutex_;
   CondVar changed_;
   std::deque<IngestItem> queue_ ABSL_GUARDED_BY(mutex_);
   size_t bytes_ ABSL_GUARDED_BY(mutex_) = 0;  // of the queue and of what the writer has taken
+  std::optional<std::pair<Retention, NextFile>> keep_ ABSL_GUARDED_BY(mutex_);
   std::vector<EvaluationChange> changes_ ABSL_GUARDED_BY(mutex_);
   std::vector<std::shared_ptr<IngestPeer>> waiting_ ABSL_GUARDED_BY(mutex_);
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;

@@ -7,9 +7,11 @@
 #include <CLI/CLI.hpp>
 #include <csignal>
 #include <iostream>
+#include <map>
 #include <string>
 #include <vector>
 
+#include "collector/retention.h"
 #include "collector/server.h"
 #include "proto/clocks.h"
 #include "proto/detail_wish.h"
@@ -69,6 +71,18 @@ int main(int argc, char** argv) {
   app.add_flag("--insecure", options.insecure,
                "Allow listening where other machines can connect, in the clear");
   app.add_option("--name", options.name, "Name to show for this collector (default: host name)");
+  app.add_option(
+         "--keep-bytes", options.keep_bytes,
+         "Size of the store, such as 10GB: beyond it the oldest files go (default: no limit)")
+      ->transform(CLI::AsSizeValue(true))
+      ->check(CLI::Range(kKeepBytesMin, INT64_MAX));
+  app.add_option("--keep-age", options.keep_age_ns,
+                 "Age of what is in the store, such as 7d: older files go (default: no limit)")
+      ->transform(CLI::AsNumberWithUnit(std::map<std::string, int64_t>{{"s", 1'000'000'000},
+                                                                       {"m", 60'000'000'000},
+                                                                       {"h", 3'600'000'000'000},
+                                                                       {"d", 86'400'000'000'000}}))
+      ->check(CLI::Range(kKeepAgeMin_ns, INT64_MAX));
   app.add_option("--detail", options.detail,
                  "Events every agent shall record one by one: QUEUE[:STAGE,...][>50us|>N][@1/N]");
   app.add_option("--recorder", options.recorder,

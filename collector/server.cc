@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "collector/server.h"
 
-#include <fmt/chrono.h>
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <chrono>
 #include <cstring>
-#include <ctime>
 #include <filesystem>
 #include <set>
 #include <thread>
@@ -17,8 +18,10 @@
 
 #include "collector/control.h"
 #include "collector/evaluator.h"
+#include "collector/fetches.h"
 #include "collector/grpc_server.h"
 #include "collector/ingest.h"
+#include "collector/retention.h"
 #include "collector/session.h"
 #include "collector/store/incident_reader.h"
 #include "collector/store/incident_writer.h"
@@ -33,7 +36,6 @@ namespace fs = std::filesystem;
 
 constexpr std::chrono::milliseconds kPace(20);  // how late a clock probe may be
 constexpr size_t kSessionsMax = 4096;  // a thousand agents, and what they have not yet let go
-constexpr int kNamesMax = 100;         // runs of a collector within one second
 
 // A socket that nobody listens on is left over from a collector that died: gRPC replaces it.
 bool SomebodyListens(const std::string& path) {
@@ -48,17 +50,15 @@ bool SomebodyListens(const std::string& path) {
   return connected;
 }
 
-// A new file in the store, named after its time.
-absl::StatusOr<std::unique_ptr<IncidentWriter>> NewIncident(const std::string& store,
-                                                            const std::string& name,
-                                                            int64_t real_ns) {
-  const std::time_t seconds = real_ns / 1'000'000'000;
-  const std::string stem = fmt::format("{}/{:%Y%m%dT%H%M%SZ}", store, fmt::gmtime(seconds));
-  std::string path = stem + ".rsi";
-  for (int copy = 2; fs::exists(path) && copy < kNamesMax; ++copy) {
-    path = fmt::format("{}_{}.rsi", stem, copy);
-  }
-  return IncidentWriter::Create(path, name);
+// Held as long as the store is written: what one collector removes, another must not be writing, so
+// one that removes is alone. Released by the kernel, however this ends. File systems without locks
+// go without.
+absl::StatusOr<int> LockStore(const std::string& store, bool removes) {
+  const int fd = open(store.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0 || flock(fd, (removes ? LOCK_EX : LOCK_SH) | LOCK_NB) == 0 || errno != EWOULDBLOCK)
+    return fd;
+  close(fd);
+  return absl::FailedPreconditionError(store + ": another collector writes to it");
 }
 
 }  // namespace
@@ -72,6 +72,7 @@ class CollectorServer::Impl : public IngestListener {
                                 .clock = options.clock,
                                 .log = options.log,
                                 .peers = [this] { return Peers(); }}),
+        fetches_(options.store),
         evaluator_(EvaluatorOptions{
             .recorder = options.name,
             .clock = options.clock,
@@ -84,7 +85,10 @@ class CollectorServer::Impl : public IngestListener {
     context_.name = options.name;
     context_.wishes = [this] { return control_.Present(); };
   }
-  ~Impl() { Stop().IgnoreError(); }
+  ~Impl() {
+    Stop().IgnoreError();
+    if (store_lock_ >= 0) close(store_lock_);
+  }
 
   absl::Status OpenStore();
   absl::Status Listen(const Address& address);
@@ -134,6 +138,9 @@ class CollectorServer::Impl : public IngestListener {
     evaluator_.OnEnd(key);
     control_.OnEnd(key);
   }
+  absl::StatusOr<std::unique_ptr<IncidentWriter>> NextFile(int64_t real_ns) {
+    return IncidentWriter::Create(StoreFileName(options_.store, real_ns), options_.name);
+  }
   void Pace();
   void Report(const std::vector<Change>& changes, const VerdictTracker& tracker);
 
@@ -141,8 +148,10 @@ class CollectorServer::Impl : public IngestListener {
   SessionContext context_;
   std::string address_;
   std::string file_;
+  int store_lock_ = -1;
   Watchers watchers_;
   Control control_;
+  Fetches fetches_;
   Evaluator evaluator_;  // hears of records from ingest_, and stores through it
   std::unique_ptr<Ingest> ingest_;
   std::unique_ptr<GrpcServer> server_;
@@ -160,15 +169,22 @@ absl::Status CollectorServer::Impl::OpenStore() {
   if (error) {
     return absl::PermissionDeniedError(fmt::format("{}: {}", options_.store, error.message()));
   }
+  Retention retention{options_.store, options_.keep_bytes, options_.keep_age_ns};
+  absl::StatusOr<int> lock = LockStore(options_.store, retention.limited());
+  if (!lock.ok()) return lock.status();
+  store_lock_ = *lock;
   std::vector<std::string> warnings;
   std::map<StreamKey, CommittedStream> earlier = CommittedStreams(options_.store, warnings);
   for (const std::string& warning : warnings) options_.log(warning);
-  absl::StatusOr<std::unique_ptr<IncidentWriter>> writer =
-      NewIncident(options_.store, options_.name, options_.clock().real_ns);
+  absl::StatusOr<std::unique_ptr<IncidentWriter>> writer = NextFile(options_.clock().real_ns);
   if (!writer.ok()) return writer.status();
   file_ = (*writer)->path();
   ingest_ = std::make_unique<Ingest>(*std::move(writer), std::move(earlier), options_.clock,
                                      options_.log, this);
+  if (retention.limited()) {
+    ingest_->KeepWithin(std::move(retention),
+                        [this](int64_t real_ns) { return NextFile(real_ns); });
+  }
   context_.ingest = ingest_.get();
   evaluator_.Start();
   return absl::OkStatus();
@@ -177,7 +193,11 @@ absl::Status CollectorServer::Impl::OpenStore() {
 absl::Status CollectorServer::Impl::Listen(const Address& address) {
   server_ = GrpcServer::Listen(
       address, [this](AgentStream* stream) { return Accept(stream); },
-      [this](WatchStream* stream) { return watchers_.Accept(stream); }, &control_);
+      [this](WatchStream* stream) { return watchers_.Accept(stream); },
+      [this](FetchStream* stream, const FetchWindow& window) {
+        return fetches_.Accept(stream, window);
+      },
+      &control_);
   if (server_ == nullptr) {
     return absl::UnavailableError(
         fmt::format("cannot listen on {}: it is taken, or not this machine's", options_.listen));
@@ -228,6 +248,7 @@ absl::Status CollectorServer::Impl::Stop() {
   if (pacer_.joinable()) pacer_.join();
   evaluator_.Stop();
   watchers_.Close();
+  fetches_.Close();
   // First what was received is written and acknowledged, then the streams end.
   if (ingest_ != nullptr) stopped_ = ingest_->Stop();
   for (const std::shared_ptr<Session>& session : Sessions()) session->Close();

@@ -6,6 +6,7 @@
 #ifndef RINGSIDE_COLLECTOR_SERVER_H_
 #define RINGSIDE_COLLECTOR_SERVER_H_
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -22,6 +23,8 @@ struct CollectorOptions {
   std::string store;                    // directory for incident files; made if it is not there
   std::string name;                     // shown name of this collector
   bool insecure = false;                // may listen where other machines can reach it in the clear
+  int64_t keep_bytes = 0;               // of the store's files together; 0: no limit
+  int64_t keep_age_ns = 0;              // of what is in them; 0: no limit
   std::vector<std::string> detail;      // what every agent shall record event by event
   std::vector<std::string> recorder;    // likewise, kept there for a trigger
   std::function<ClockReading()> clock;  // any thread
@@ -32,13 +35,14 @@ class CollectorServer {
  public:
   //   INVALID_ARGUMENT  the address is none, or needs `insecure`
   //   UNAVAILABLE       it is taken
+  //   FAILED_PRECONDITION  another collector writes to the store
   //   others            the store cannot be written
   static absl::StatusOr<std::unique_ptr<CollectorServer>> Start(const CollectorOptions& options);
   ~CollectorServer();  // stops
 
   // Where it listens, with the port that was chosen.
   std::string address() const;
-  // The incident file of this run.
+  // The incident file that this run began with.
   std::string file() const;
   // Ends all streams, writes and closes the file. Idempotent.
   absl::Status Stop();

@@ -5,14 +5,14 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <limits>
-#include <map>
+#include <cstring>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "collector/store/event_scan.h"
 #include "collector/store/sqlite.h"
-#include "proto/chunk.h"
+#include "correlate/event_kinds.h"
 
 namespace ringside {
 namespace {
@@ -22,53 +22,19 @@ constexpr char kDeclaration[] =
     "CREATE TABLE events(node TEXT, queue TEXT, kind TEXT, t INTEGER, mono_ns INTEGER, cpu INTEGER,"
     " position INTEGER, number INTEGER, value INTEGER, rate INTEGER)";
 
-// Which constraints xBestIndex hands to xFilter, in this order.
-enum Constraint { kNodeIs, kQueueIs, kTimeFrom, kTimeTo, kMonoFrom, kMonoTo, kConstraints };
-
-// The node's REALTIME at a time of its MONOTONIC, by the last snapshot before it.
-class NodeClock {
- public:
-  void Add(int64_t mono_ns, int64_t real_ns) { pairs_.emplace_back(mono_ns, real_ns - mono_ns); }
-  int64_t Real(int64_t mono_ns) const {
-    if (pairs_.empty()) return 0;
-    auto after = std::upper_bound(pairs_.begin(), pairs_.end(), mono_ns,
-                                  [](int64_t at, const auto& pair) { return at < pair.first; });
-    if (after != pairs_.begin()) --after;
-    return mono_ns + after->second;
-  }
-  // No time between the two has a REALTIME outside of the result.
-  std::pair<int64_t, int64_t> RealRange(int64_t from_ns, int64_t to_ns) const {
-    std::pair<int64_t, int64_t> range = {Real(from_ns), Real(to_ns)};
-    auto pair = std::upper_bound(pairs_.begin(), pairs_.end(), from_ns,
-                                 [](int64_t at, const auto& p) { return at < p.first; });
-    if (pair != pairs_.begin()) --pair;
-    for (; pair != pairs_.end() && pair->first <= to_ns; ++pair) {
-      range.first = std::min(range.first, from_ns + pair->second);
-      range.second = std::max(range.second, to_ns + pair->second);
-    }
-    return range;
-  }
-
- private:
-  std::vector<std::pair<int64_t, int64_t>> pairs_;  // (MONOTONIC, REALTIME - MONOTONIC)
-};
-
-struct StreamNames {
-  std::string node;
-  std::map<uint32_t, std::string> queues;
-  NodeClock clock;
-};
-
-struct Bounds {
-  int64_t from = std::numeric_limits<int64_t>::min();
-  int64_t to = std::numeric_limits<int64_t>::max();
-};
+// Which constraints xBestIndex hands to xFilter, in this order, as bits of idxNum: three names,
+// then of each column with a range what it is equal to, its lower and its upper end.
+enum Constraint { kNodeIs, kQueueIs, kKindIs, kRanges, kConstraints = kRanges + 4 * 3 };
+enum End { kIs, kFrom, kTo, kEnds };
+constexpr int kOrderShift = 16;  // EventOrder, above them
 
 struct Table : sqlite3_vtab {
   explicit Table(sqlite3* connection) : sqlite3_vtab(), db(connection) {}
 
   sqlite3* db = nullptr;
   std::string name = "events";
+  Texts texts;        // results point into it
+  double events = 0;  // in the incident, about; 0: not yet looked up
 
   int Fail(const absl::Status& status) {
     sqlite3_free(zErrMsg);
@@ -79,120 +45,11 @@ struct Table : sqlite3_vtab {
 };
 
 struct Cursor : sqlite3_vtab_cursor {
-  Cursor() : sqlite3_vtab_cursor() {}
-
-  std::map<int64_t, StreamNames> streams;
-  struct Place {
-    int64_t chunk = 0;
-    int64_t stream = 0;
-  };
-  std::vector<Place> chunks;
-  size_t next_chunk = 0;
-  const StreamNames* names = nullptr;
-  std::vector<Event> events;
-  size_t at = 0;
-  SqlStatement load;
-
+  explicit Cursor(Table* table)
+      : sqlite3_vtab_cursor(), scan(table->db, &table->name, &table->texts) {}
+  EventScan scan;
   Table& table() const { return *static_cast<Table*>(pVtab); }
-  bool ended() const { return at >= events.size(); }
 };
-
-absl::Status ReadNames(Cursor& cursor) {
-  Table& table = cursor.table();
-  absl::StatusOr<SqlStatement> streams =
-      PrepareOn(table.db, table.name,
-                "SELECT s.id, n.name FROM main.streams s JOIN main.nodes n ON n.id = s.node"
-                " WHERE s.id IN (SELECT stream FROM main.event_chunks)");
-  if (!streams.ok()) return streams.status();
-  absl::StatusOr<bool> row = streams->Bind().Next();
-  for (; row.ok() && *row; row = streams->Next()) {
-    cursor.streams[streams->Int(0)].node = streams->Text(1);
-  }
-  if (!row.ok()) return row.status();
-  absl::StatusOr<SqlStatement> queues =
-      PrepareOn(table.db, table.name,
-                "SELECT q.stream, q.queue, v.device || '/' || v.name FROM main.queues q"
-                " JOIN main.queue_versions v ON v.queue = q.id ORDER BY v.id");
-  if (!queues.ok()) return queues.status();
-  for (row = queues->Bind().Next(); row.ok() && *row; row = queues->Next()) {
-    const auto stream = cursor.streams.find(queues->Int(0));
-    if (stream == cursor.streams.end()) continue;
-    stream->second.queues[static_cast<uint32_t>(queues->Int(1))] = queues->Text(2);
-  }
-  if (!row.ok()) return row.status();
-  for (auto& [id, stream] : cursor.streams) {
-    absl::StatusOr<SqlStatement> clock = PrepareOn(
-        table.db, table.name,
-        "SELECT begin_mono_ns, begin_real_ns FROM main.snapshots WHERE stream = ?1 ORDER BY id");
-    if (!clock.ok()) return clock.status();
-    for (row = clock->Bind(id).Next(); row.ok() && *row; row = clock->Next()) {
-      stream.clock.Add(clock->Int(0), clock->Int(1));
-    }
-    if (!row.ok()) return row.status();
-  }
-  return absl::OkStatus();
-}
-
-struct Wanted {
-  const char* node = nullptr;
-  const char* queue = nullptr;
-  Bounds time;
-  Bounds mono;
-};
-
-absl::Status FindChunks(Cursor& cursor, const Wanted& wanted) {
-  Table& table = cursor.table();
-  absl::StatusOr<SqlStatement> chunks = PrepareOn(
-      table.db, table.name,
-      wanted.queue == nullptr
-          ? "SELECT id, stream, from_mono_ns, to_mono_ns FROM main.event_chunks ORDER BY id"
-          : "SELECT id, stream, from_mono_ns, to_mono_ns FROM main.event_chunks WHERE id IN ("
-            " SELECT c.chunk FROM main.event_chunk_queues c JOIN main.queue_versions v"
-            " ON v.queue = c.queue WHERE v.device || '/' || v.name = ?1) ORDER BY id");
-  if (!chunks.ok()) return chunks.status();
-  absl::StatusOr<bool> row =
-      (wanted.queue == nullptr ? chunks->Bind() : chunks->Bind(std::string(wanted.queue))).Next();
-  for (; row.ok() && *row; row = chunks->Next()) {
-    const auto stream = cursor.streams.find(chunks->Int(1));
-    if (stream == cursor.streams.end()) continue;
-    const int64_t from_ns = chunks->Int(2);
-    const int64_t to_ns = chunks->Int(3);
-    const auto [real_from, real_to] = stream->second.clock.RealRange(from_ns, to_ns);
-    if (wanted.node != nullptr && stream->second.node != wanted.node) continue;
-    if (to_ns < wanted.mono.from || from_ns > wanted.mono.to) continue;
-    if (real_to < wanted.time.from || real_from > wanted.time.to) continue;
-    cursor.chunks.push_back({chunks->Int(0), stream->first});
-  }
-  return row.status();
-}
-
-// Decodes chunks until there is an event; leaves the cursor at the end if there is none.
-absl::Status NextChunk(Cursor& cursor) {
-  cursor.events.clear();
-  cursor.at = 0;
-  while (cursor.events.empty() && cursor.next_chunk < cursor.chunks.size()) {
-    const Cursor::Place& place = cursor.chunks[cursor.next_chunk++];
-    if (!cursor.load) {
-      absl::StatusOr<SqlStatement> load =
-          PrepareOn(cursor.table().db, cursor.table().name,
-                    "SELECT data FROM main.event_chunks WHERE id = ?1");
-      if (!load.ok()) return load.status();
-      cursor.load = *std::move(load);
-    }
-    const absl::StatusOr<bool> row = cursor.load.Bind(place.chunk).Next();
-    if (!row.ok()) return row.status();
-    if (!*row) continue;
-    absl::StatusOr<std::vector<Event>> events = DecodeChunk(cursor.load.Text(0));
-    cursor.load.Bind();
-    if (!events.ok()) {
-      return absl::DataLossError(
-          fmt::format("event chunk {}: {}", place.chunk, std::string(events.status().message())));
-    }
-    cursor.events = *std::move(events);
-    cursor.names = &cursor.streams[place.stream];
-  }
-  return absl::OkStatus();
-}
 
 int Connect(sqlite3* db, void*, int, const char* const*, sqlite3_vtab** out, char**) {
   const int code = sqlite3_declare_vtab(db, kDeclaration);
@@ -207,40 +64,79 @@ int Disconnect(sqlite3_vtab* table) {
   return SQLITE_OK;
 }
 
-// The place of a constraint that keeps chunks from being decoded; kConstraints if it does not.
+// The place of a constraint that keeps chunks from being unpacked; kConstraints for none.
 int ConstraintOf(int column, unsigned char op) {
-  const bool lower = op == SQLITE_INDEX_CONSTRAINT_GE || op == SQLITE_INDEX_CONSTRAINT_GT;
-  const bool upper = op == SQLITE_INDEX_CONSTRAINT_LE || op == SQLITE_INDEX_CONSTRAINT_LT;
-  if (op == SQLITE_INDEX_CONSTRAINT_EQ && column == kNode) return kNodeIs;
-  if (op == SQLITE_INDEX_CONSTRAINT_EQ && column == kQueue) return kQueueIs;
-  if (column == kTime && (lower || upper)) return lower ? kTimeFrom : kTimeTo;
-  if (column == kMono && (lower || upper)) return lower ? kMonoFrom : kMonoTo;
-  return kConstraints;
+  const bool equal = op == SQLITE_INDEX_CONSTRAINT_EQ;
+  if (column == kNode && equal) return kNodeIs;
+  if (column == kQueue && equal) return kQueueIs;
+  if (column == kKind && equal) return kKindIs;
+  End end = kEnds;
+  if (equal) end = kIs;
+  if (op == SQLITE_INDEX_CONSTRAINT_GE || op == SQLITE_INDEX_CONSTRAINT_GT) end = kFrom;
+  if (op == SQLITE_INDEX_CONSTRAINT_LE || op == SQLITE_INDEX_CONSTRAINT_LT) end = kTo;
+  constexpr int kColumns[] = {kTime, kMono, kPosition, kNumber};  // as in Filter
+  const auto at = std::find(std::begin(kColumns), std::end(kColumns), column);
+  if (end == kEnds || at == std::end(kColumns)) return kConstraints;
+  return kRanges + static_cast<int>(at - std::begin(kColumns)) * kEnds + end;
 }
 
-int BestIndex(sqlite3_vtab*, sqlite3_index_info* info) {
+// How many events the incident has, from the index alone.
+double CountEvents(Table& table) {
+  if (table.events > 0) return table.events;
+  absl::StatusOr<SqlStatement> sum =
+      PrepareOn(table.db, table.name, "SELECT coalesce(sum(count), 0) FROM main.event_chunks");
+  if (sum.ok() && sum->Next().value_or(false)) table.events = static_cast<double>(sum->Int(0));
+  table.events = std::max(table.events, 1.0);
+  return table.events;
+}
+
+// What share of the events a constraint leaves, by rule of thumb: some queues, some kinds, and for
+// each end of a range a part. A position or number of one queue is one event or a few.
+double ShareLeft(const int (&chosen)[kConstraints]) {
+  double share = 1;
+  for (int i = 0; i < kConstraints; ++i) {
+    if (chosen[i] >= 0) share /= i < kRanges ? 4 : (i - kRanges) % kEnds == kIs ? 10'000 : 16;
+  }
+  return share;
+}
+
+EventOrder OrderOf(const sqlite3_index_info& info) {
+  if (info.nOrderBy != 1) return EventOrder::kNone;
+  const bool down = info.aOrderBy[0].desc != 0;
+  if (info.aOrderBy[0].iColumn == kTime) return down ? EventOrder::kTimeDown : EventOrder::kTime;
+  if (info.aOrderBy[0].iColumn == kMono) return down ? EventOrder::kMonoDown : EventOrder::kMono;
+  return EventOrder::kNone;
+}
+
+int BestIndex(sqlite3_vtab* base, sqlite3_index_info* info) {
   int chosen[kConstraints];
   std::fill(std::begin(chosen), std::end(chosen), -1);
   for (int i = 0; i < info->nConstraint; ++i) {
     const auto& constraint = info->aConstraint[i];
+    if (constraint.usable == 0) continue;
     const int place = ConstraintOf(constraint.iColumn, constraint.op);
-    if (constraint.usable != 0 && place != kConstraints) chosen[place] = i;
+    if (place == kConstraints) continue;
+    if (place < kRanges && std::strcmp(sqlite3_vtab_collation(info, i), "BINARY") != 0) continue;
+    chosen[place] = i;
   }
-  double cost = 1e9;
   int arguments = 0;
   for (int place = 0; place < kConstraints; ++place) {
     if (chosen[place] < 0) continue;
     info->idxNum |= 1 << place;
     info->aConstraintUsage[chosen[place]].argvIndex = ++arguments;  // SQLite checks rows itself
-    cost /= 8;
   }
-  info->estimatedCost = cost;
-  info->estimatedRows = static_cast<sqlite3_int64>(cost);
+  const EventOrder order = OrderOf(*info);
+  info->idxNum |= static_cast<int>(order) << kOrderShift;
+  info->orderByConsumed = order != EventOrder::kNone ? 1 : 0;
+  const double rows = std::max(1.0, CountEvents(*static_cast<Table*>(base)) * ShareLeft(chosen));
+  constexpr double kOpening = 1000;  // names, clocks and the index, in rows
+  info->estimatedRows = static_cast<sqlite3_int64>(rows);
+  info->estimatedCost = kOpening + rows;
   return SQLITE_OK;
 }
 
-int OpenCursor(sqlite3_vtab*, sqlite3_vtab_cursor** out) {
-  *out = new Cursor;
+int OpenCursor(sqlite3_vtab* base, sqlite3_vtab_cursor** out) {
+  *out = new Cursor(static_cast<Table*>(base));
   return SQLITE_OK;
 }
 
@@ -251,7 +147,7 @@ int CloseCursor(sqlite3_vtab_cursor* base) {
 
 // A bound given as text or NULL compares in SQLite's way, which the row check does: here it is no
 // bound. Reals are cut, one wider than they need be.
-void SetBound(sqlite3_value* value, bool lower, Bounds& bounds) {
+void SetBound(sqlite3_value* value, bool lower, EventBounds& bounds) {
   const int type = sqlite3_value_type(value);
   if (type != SQLITE_INTEGER && type != SQLITE_FLOAT) return;
   const int64_t bound = sqlite3_value_int64(value);
@@ -262,54 +158,54 @@ void SetBound(sqlite3_value* value, bool lower, Bounds& bounds) {
 
 int Filter(sqlite3_vtab_cursor* base, int chosen, const char*, int, sqlite3_value** values) {
   auto& cursor = *static_cast<Cursor*>(base);
-  cursor.chunks.clear();
-  cursor.next_chunk = 0;
-  Wanted wanted;
+  EventFilter filter;
+  filter.order = static_cast<EventOrder>(chosen >> kOrderShift);
+  std::optional<std::string>* const texts[] = {&filter.node, &filter.queue, &filter.kind};
+  EventBounds* const bounds[] = {&filter.time, &filter.mono, &filter.position, &filter.number};
   int at = 0;
-  const auto text = [&] { return reinterpret_cast<const char*>(sqlite3_value_text(values[at++])); };
-  if ((chosen & 1 << kNodeIs) != 0) wanted.node = text();
-  if ((chosen & 1 << kQueueIs) != 0) wanted.queue = text();
-  if ((chosen & 1 << kTimeFrom) != 0) SetBound(values[at++], true, wanted.time);
-  if ((chosen & 1 << kTimeTo) != 0) SetBound(values[at++], false, wanted.time);
-  if ((chosen & 1 << kMonoFrom) != 0) SetBound(values[at++], true, wanted.mono);
-  if ((chosen & 1 << kMonoTo) != 0) SetBound(values[at++], false, wanted.mono);
-  if (cursor.streams.empty()) {
-    if (absl::Status status = ReadNames(cursor); !status.ok()) return cursor.table().Fail(status);
+  for (int place = 0; place < kConstraints; ++place) {
+    if ((chosen & 1 << place) == 0) continue;
+    sqlite3_value* value = values[at++];
+    if (place >= kRanges) {
+      const int end = (place - kRanges) % kEnds;
+      EventBounds& range = *bounds[(place - kRanges) / kEnds];
+      if (end != kTo) SetBound(value, true, range);
+      if (end != kFrom) SetBound(value, false, range);
+      continue;
+    }
+    const auto* text = reinterpret_cast<const char*>(sqlite3_value_text(value));
+    texts[place]->emplace(text == nullptr ? "" : text);
   }
-  if (absl::Status status = FindChunks(cursor, wanted); !status.ok()) {
-    return cursor.table().Fail(status);
-  }
-  const absl::Status status = NextChunk(cursor);
+  const absl::Status status = cursor.scan.Start(filter);
   return status.ok() ? SQLITE_OK : cursor.table().Fail(status);
 }
 
 int Next(sqlite3_vtab_cursor* base) {
   auto& cursor = *static_cast<Cursor*>(base);
-  if (++cursor.at < cursor.events.size()) return SQLITE_OK;
-  const absl::Status status = NextChunk(cursor);
+  const absl::Status status = cursor.scan.Next();
   return status.ok() ? SQLITE_OK : cursor.table().Fail(status);
 }
 
-int Eof(sqlite3_vtab_cursor* base) { return static_cast<Cursor*>(base)->ended() ? 1 : 0; }
+int Eof(sqlite3_vtab_cursor* base) { return static_cast<Cursor*>(base)->scan.ended() ? 1 : 0; }
 
-void ResultText(sqlite3_context* context, const std::string& text) {
-  sqlite3_result_text64(context, text.data(), text.size(), SQLITE_TRANSIENT, SQLITE_UTF8);
+// `text` lives as long as the connection.
+void ResultText(sqlite3_context* context, std::string_view text) {
+  sqlite3_result_text64(context, text.data(), text.size(), SQLITE_STATIC, SQLITE_UTF8);
 }
 
 int ColumnValue(sqlite3_vtab_cursor* base, sqlite3_context* context, int column) {
   const auto& cursor = *static_cast<Cursor*>(base);
-  const Event& event = cursor.events[cursor.at];
+  const Event& event = cursor.scan.event();
+  const EventStream& stream = cursor.scan.stream();
   switch (column) {
-    case kNode: ResultText(context, cursor.names->node); break;
+    case kNode: ResultText(context, *stream.node); break;
     case kQueue: {
-      const auto name = cursor.names->queues.find(static_cast<uint32_t>(event.queue));
-      ResultText(context, name != cursor.names->queues.end()
-                              ? name->second
-                              : fmt::format("#{}", static_cast<uint32_t>(event.queue)));
+      const auto name = stream.queues.find(static_cast<uint32_t>(event.queue));
+      if (name != stream.queues.end()) ResultText(context, *name->second);
       break;
     }
-    case kKind: ResultText(context, std::string(EventKindName(event.kind))); break;
-    case kTime: sqlite3_result_int64(context, cursor.names->clock.Real(event.mono_ns)); break;
+    case kKind: ResultText(context, EventKindName(event.kind)); break;
+    case kTime: sqlite3_result_int64(context, stream.clock.Real(event.mono_ns)); break;
     case kMono: sqlite3_result_int64(context, event.mono_ns); break;
     case kCpu: sqlite3_result_int(context, event.cpu); break;
     case kPosition: sqlite3_result_int64(context, static_cast<int64_t>(event.pos)); break;
@@ -324,9 +220,7 @@ int ColumnValue(sqlite3_vtab_cursor* base, sqlite3_context* context, int column)
 }
 
 int RowId(sqlite3_vtab_cursor* base, sqlite3_int64* id) {
-  const auto& cursor = *static_cast<Cursor*>(base);
-  const int64_t chunk = cursor.chunks[cursor.next_chunk - 1].chunk;
-  *id = chunk * static_cast<int64_t>(kChunkEventsMax) + static_cast<int64_t>(cursor.at);
+  *id = static_cast<Cursor*>(base)->scan.row_id();
   return SQLITE_OK;
 }
 

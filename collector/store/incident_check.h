@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Looks over an incident: is it what a recorder wrote, and does it say what it lacks?
 //
-// SQLite's own check; every record loads, and is the one whose hash was stored; numbers run without
-// holes that nobody said; every event chunk decodes and holds what its row and its index say; no row
-// refers to one that is not there. Reads everything, one record at a time. Called by the CLI; free
-// of shared state, any thread.
+// SQLite's own check; every record loads, and is the one whose hash was stored; numbers run
+// without holes that nobody said; every event chunk decodes and holds what its row and its index
+// say; no row refers to one that is not there. Reads everything, one record at a time. Called by
+// the CLI; free of shared state, any thread.
 #ifndef RINGSIDE_COLLECTOR_STORE_INCIDENT_CHECK_H_
 #define RINGSIDE_COLLECTOR_STORE_INCIDENT_CHECK_H_
 

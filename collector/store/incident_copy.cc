@@ -228,6 +228,47 @@ absl::Status SaveIncident(const std::string& path, const SaveOptions& options,
   return Copy(*sources, *slice, about, options, output);
 }
 
+TemporaryIncident::TemporaryIncident(std::unique_ptr<TemporaryDirectory> directory)
+    : directory_(std::move(directory)), path_(directory_->path() + "/incident.rsi") {}
+TemporaryIncident::~TemporaryIncident() = default;
+
+absl::StatusOr<std::unique_ptr<TemporaryIncident>> TemporaryIncident::Create() {
+  absl::StatusOr<std::unique_ptr<TemporaryDirectory>> directory = TemporaryDirectory::Create();
+  if (!directory.ok()) return directory.status();
+  return std::unique_ptr<TemporaryIncident>(new TemporaryIncident(*std::move(directory)));
+}
+
+absl::StatusOr<std::unique_ptr<TemporaryIncident>> SaveTemporary(const std::string& path,
+                                                                 const SaveOptions& options) {
+  absl::StatusOr<std::unique_ptr<TemporaryIncident>> file = TemporaryIncident::Create();
+  if (!file.ok()) return file;
+  absl::Status status = SaveIncident(path, options, (*file)->path());
+  if (!status.ok()) return status;
+  return file;
+}
+
+absl::Status ContinueStreams(const std::string& from, const std::map<StreamKey, uint64_t>& streams,
+                             IncidentWriter& to) {
+  absl::StatusOr<std::unique_ptr<IncidentSource>> source = IncidentSource::Open(from);
+  if (!source.ok()) return source.status();
+  for (const SourceStream& stream : (*source)->streams()) {
+    const auto wanted = streams.find(stream.key);
+    if (wanted == streams.end()) continue;
+    absl::Status status = to.Continue(stream.key, wanted->second);
+    if (!status.ok()) return status;
+    UnionOptions options;
+    options.first = wanted->second + 1;
+    options.last = wanted->second;
+    status =
+        ForEachRecord({StreamPart{source->get(), stream}}, options, [&](NumberedRecord record) {
+          if (record.number == 0) return absl::OkStatus();
+          return to.Append(stream.key, std::move(record));
+        });
+    if (!status.ok()) return status;
+  }
+  return absl::OkStatus();
+}
+
 absl::StatusOr<IncidentSpan> SpanOf(const std::string& path) {
   std::vector<RecorderGap> gaps;
   const absl::StatusOr<Sources> sources = OpenAll(path, gaps);

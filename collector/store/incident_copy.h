@@ -8,14 +8,19 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "correlate/records.h"
 
 namespace ringside {
+
+class IncidentWriter;
 
 // Joins files into a new one. The same stream in several of them is joined by its numbers; equal
 // duplicates are dropped. ALREADY_EXISTS also if two files disagree about the same record.
@@ -34,6 +39,28 @@ struct SaveOptions {
 // that is. The incident may be written meanwhile. OUT_OF_RANGE if it has nothing there.
 absl::Status SaveIncident(const std::string& path, const SaveOptions& options,
                           const std::string& output);
+
+// A file in a directory of its own under TMPDIR; both are removed when this goes.
+class TemporaryDirectory;
+class TemporaryIncident {
+ public:
+  // A name for a file that somebody else will make.
+  static absl::StatusOr<std::unique_ptr<TemporaryIncident>> Create();
+  ~TemporaryIncident();
+  const std::string& path() const { return path_; }
+
+ private:
+  explicit TemporaryIncident(std::unique_ptr<TemporaryDirectory> directory);
+  std::unique_ptr<TemporaryDirectory> directory_;
+  std::string path_;
+};
+absl::StatusOr<std::unique_ptr<TemporaryIncident>> SaveTemporary(const std::string& path,
+                                                                 const SaveOptions& options);
+
+// Begins `to` with what streams are about, as the file `from` has it; each with the number up to
+// which that file has its records. Used where a store goes on in a new file.
+absl::Status ContinueStreams(const std::string& from, const std::map<StreamKey, uint64_t>& streams,
+                             IncidentWriter& to);
 
 // When an incident begins and ends, on its axis: first and last snapshot. Does not read any counts.
 struct IncidentSpan {

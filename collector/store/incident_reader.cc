@@ -65,9 +65,7 @@ class StreamBuilder {
   int64_t last_mono_ns_ = 0;
 };
 
-}  // namespace
-
-absl::StatusOr<Recording> ReadIncident(const std::string& path) {
+absl::StatusOr<Recording> Read(const std::string& path, const SliceWindow& window) {
   std::vector<RecorderGap> gaps;
   const absl::StatusOr<Sources> sources = OpenAll(path, gaps);
   if (!sources.ok()) return sources.status();
@@ -77,11 +75,13 @@ absl::StatusOr<Recording> ReadIncident(const std::string& path) {
   options.on_conflict = [&gaps](const std::string& what) {
     gaps.push_back(RecorderGap{0, 0, what + ": the first is used"});
   };
-  const absl::StatusOr<Slice> slice = SliceStreams(*sources, {});
+  const absl::StatusOr<Slice> slice = SliceStreams(*sources, window);
   if (!slice.ok()) return slice.status();
   for (const StreamSlice& part : slice->streams) {
     Stream stream;
     stream.hello.key = part.parts.front().stream.key;
+    options.first = part.first;
+    options.last = part.last;
     StreamBuilder builder(stream, part.base_number());
     absl::Status status = ForEachRecord(part.parts, options, [&](NumberedRecord record) {
       builder.Add(std::move(record));
@@ -93,6 +93,14 @@ absl::StatusOr<Recording> ReadIncident(const std::string& path) {
   }
   recording.gaps.insert(recording.gaps.end(), gaps.begin(), gaps.end());
   return recording;
+}
+
+}  // namespace
+
+absl::StatusOr<Recording> ReadIncident(const std::string& path) { return Read(path, {}); }
+
+absl::StatusOr<Recording> ReadPart(const std::string& path, int64_t from_ns, int64_t to_ns) {
+  return Read(path, SliceWindow{from_ns, to_ns, false});
 }
 
 std::map<StreamKey, CommittedStream> CommittedStreams(const std::string& directory,

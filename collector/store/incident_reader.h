@@ -34,6 +34,10 @@ namespace ringside {
 // directory, whose files are read as one, each stream's records joined by their numbers.
 absl::StatusOr<Recording> ReadIncident(const std::string& path);
 
+// The same of a window of time on the incident's axis, from the last full snapshot before it to the
+// first one after it (slice.h): takes as long as what is in the window, not as the whole.
+absl::StatusOr<Recording> ReadPart(const std::string& path, int64_t from_ns, int64_t to_ns);
+
 // How far a stream has been stored.
 struct CommittedStream {
   uint64_t number = 0;  // newest record, and

@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <map>
 #include <optional>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -83,6 +84,7 @@ class IncidentWriter::Impl {
     const auto at = streams_.find(key);
     return at == streams_.end() ? nullptr : &at->second;
   }
+  const std::map<StreamKey, WriterStream>& streams() const { return streams_; }
   const std::string& path() const { return path_; }
   Db& db() { return db_; }
 
@@ -362,6 +364,20 @@ uint64_t IncidentWriter::CommittedHash(const StreamKey& key) const {
   if (stream == nullptr) return 0;
   const auto hash = impl_->KnownHash(*stream, stream->committed_number);
   return hash.ok() ? hash->value_or(0) : 0;
+}
+std::map<StreamKey, uint64_t> IncidentWriter::CommittedNumbers() const {
+  std::map<StreamKey, uint64_t> numbers;
+  for (const auto& [key, stream] : impl_->streams()) numbers[key] = stream.committed_number;
+  return numbers;
+}
+int64_t IncidentWriter::file_bytes() const {
+  int64_t bytes = 0;
+  for (const char* suffix : {"", "-wal"}) {
+    std::error_code error;
+    const uintmax_t size = std::filesystem::file_size(impl_->path() + suffix, error);
+    if (!error) bytes += static_cast<int64_t>(size);
+  }
+  return bytes;
 }
 bool IncidentWriter::Knows(const StreamKey& key) const {
   const WriterStream* stream = impl_->Find(key);

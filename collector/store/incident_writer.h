@@ -18,6 +18,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
 
@@ -81,7 +82,11 @@ class IncidentWriter {
   uint64_t CommittedHash(const StreamKey& key) const;
   // Whether the file has anything of this stream.
   bool Knows(const StreamKey& key) const;
+  // CommittedNumber of every stream that it has heard of.
+  std::map<StreamKey, uint64_t> CommittedNumbers() const;
   const std::string& path() const;
+  // What it takes on the disk, as of the last commit.
+  int64_t file_bytes() const;
 
   // The file is a copy of other files' records: it is closed, merged and dated as `about` says, and
   // from now on Commit takes no notice of the clock. Used by incident_copy.h.

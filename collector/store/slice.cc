@@ -129,7 +129,8 @@ absl::StatusOr<Slice> SliceStreams(const Sources& sources, const SliceWindow& wi
     slice.end_ns = std::max(slice.end_ns, axis.At(times->snapshots.back().end.mono_ns).hi_ns);
     if (!Place(*times, axis, window, part)) continue;
     if (!window.whole()) {
-      if (absl::Status status = CoverChunks(part); !status.ok()) return status;
+      absl::Status status = window.chunks ? CoverChunks(part) : absl::OkStatus();
+      if (!status.ok()) return status;
       BeginWithFull(*times, part);
     }
     slice.streams.push_back(std::move(part));

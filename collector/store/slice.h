@@ -24,6 +24,7 @@ namespace ringside {
 struct SliceWindow {
   std::optional<int64_t> from_ns;
   std::optional<int64_t> to_ns;
+  bool chunks = true;  // chunks that reach into the window but came later belong to it
   bool whole() const { return !from_ns && !to_ns; }
 };
 

@@ -59,12 +59,31 @@ TEST_F(EventsTable, GivesEveryEventWithNamesAndTimes) {
 
 TEST_F(EventsTable, BoundsAndNamesSelectTheSameRowsAsAFullScan) {
   // `+column` keeps a bound from the table, so that SQLite compares each row.
-  for (const std::string bound :
-       {"node = 'vm1'", "queue = 'eth0/rx1'", "t >= 1700000003000000000", "t < 1700000003000004000",
-        "mono_ns > 2000010000", "mono_ns <= 2000010000", "node = 'vm2' AND queue = 'eth0/rx0'",
-        "mono_ns BETWEEN 3000001000 AND 3000005000", "node = 'nobody'", "t > 1.7000000035e18",
-        "mono_ns > 'text'", "mono_ns < NULL", "queue = NULL",
-        "queue IN ('eth0/rx0', 'eth0/rx1') AND t >= 1700000004000000000"}) {
+  for (const std::string bound : {"node = 'vm1'",
+                                  "queue = 'eth0/rx1'",
+                                  "t >= 1700000003000000000",
+                                  "t < 1700000003000004000",
+                                  "mono_ns > 2000010000",
+                                  "mono_ns <= 2000010000",
+                                  "node = 'vm2' AND queue = 'eth0/rx0'",
+                                  "mono_ns BETWEEN 3000001000 AND 3000005000",
+                                  "node = 'nobody'",
+                                  "t > 1.7000000035e18",
+                                  "mono_ns > 'text'",
+                                  "mono_ns < NULL",
+                                  "queue = NULL",
+                                  "queue IN ('eth0/rx0', 'eth0/rx1') AND t >= 1700000004000000000",
+                                  "kind = 'guest.irq'",
+                                  "kind = 'guest.none'",
+                                  "kind = 'nothing'",
+                                  "position = 63",
+                                  "position BETWEEN 60 AND 90",
+                                  "number >= 33",
+                                  "number = 21 AND queue = 'eth0/rx1'",
+                                  "t = 1700000002000003000",
+                                  "mono_ns = 2000003000",
+                                  "queue = 'ETH0/RX1' COLLATE NOCASE",
+                                  "position < 40.5"}) {
     std::string unbound(1, '+');
     unbound += bound;
     EXPECT_EQ(Rows(path_, "SELECT node, queue, mono_ns FROM events WHERE " + bound +
@@ -73,6 +92,25 @@ TEST_F(EventsTable, BoundsAndNamesSelectTheSameRowsAsAFullScan) {
                               " ORDER BY node, queue, mono_ns"))
         << bound;
   }
+}
+
+TEST_F(EventsTable, OrdersComeFromTheTableItself) {
+  for (const std::string order : {"t", "t DESC", "mono_ns", "mono_ns DESC"}) {
+    const std::string key = order.substr(0, order.find(' '));
+    const Texts rows = Rows(path_, "SELECT " + key + " FROM events ORDER BY " + order);
+    EXPECT_EQ(rows, Rows(path_, "SELECT " + key + " FROM events ORDER BY +" + order)) << order;
+    EXPECT_EQ(rows.size(), 200u);
+    const Texts first =
+        Rows(path_, "SELECT " + key + " FROM events ORDER BY " + order + " LIMIT 7");
+    EXPECT_EQ(first, Texts(rows.begin(), rows.begin() + 7)) << order;
+  }
+  EXPECT_EQ(Rows(path_,
+                 "SELECT node, mono_ns FROM events WHERE queue = 'eth0/rx1' AND number > 40"
+                 " ORDER BY t LIMIT 3"),
+            Rows(path_,
+                 "SELECT node, mono_ns FROM events WHERE +queue = 'eth0/rx1' AND +number > 40"
+                 " ORDER BY +t, node LIMIT 3"));
+  EXPECT_EQ(Rows(path_, "SELECT count(DISTINCT rowid) FROM events"), Texts{"200"});
 }
 
 TEST_F(EventsTable, JoinsAndAggregates) {
