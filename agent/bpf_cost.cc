@@ -2,25 +2,43 @@
 // What the programs of a BpfObject cost, and doing without some of them.
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
+#include <unistd.h>
 
 #include <string_view>
 
 #include "agent/bpf_object.h"
 
 namespace ringside {
+namespace {
+
+constexpr std::string_view kSignals = "signals";
+// What is under way when hooks come or go has ended by then; a call takes microseconds.
+constexpr int kUnderWayUs = 20'000;
+
+}  // namespace
 
 std::string CostGroupOf(const ProgramSpec& spec) {
   if (spec.hook == RS_HOOKS) return "";
   std::string_view group = spec.group;
   group = group.substr(0, group.find('_'));
   for (const std::string_view part : {"vhost", "signal", "write", "woken", "inject", "slow"}) {
-    if (group == part) return "signals";
+    if (group == part) return std::string(kSignals);
   }
   return group == "accept" || group == "taken" ? "merges" : std::string(group);
 }
 
+void BpfObject::Hold(bool hold) {
+  auto* live = static_cast<volatile rs_config*>(MapTable(kConfigMap, sizeof(rs_config)));
+  if (live == nullptr || (live->hold != 0) == hold) return;
+  if (!hold) usleep(kUnderWayUs);
+  live->hold = hold ? 1 : 0;
+  if (hold) usleep(kUnderWayUs);
+}
+
 bool BpfObject::SetPaused(const std::set<std::string>& groups) {
   bool changed = false;
+  const bool signals = groups.contains(std::string(kSignals));
+  if (signals) Hold(true);
   // Entries first: an exit whose entry was not seen is ignored.
   for (size_t i = programs_.size(); i-- > 0;) {
     Program& program = programs_[i];
@@ -40,6 +58,7 @@ bool BpfObject::SetPaused(const std::set<std::string>& groups) {
     hooks_[i].state = HookState::kAttached;
     changed = true;
   }
+  if (!signals) Hold(false);
   return changed;
 }
 

@@ -371,6 +371,10 @@ void HostProbe::ReadHooks(std::vector<HookSample>* hooks) const {
 
 bool HostProbe::SetPaused(const std::set<std::string>& groups) {
   if (!bpf_->SetPaused(groups)) return false;
+  // What was under way is over when its hooks come back; nobody else writes this meanwhile.
+  for (uint32_t slot = 0; vhosts_ != nullptr && slot < RS_MAX_SLOTS; ++slot) {
+    if (!bpf_->counting(RS_HOOK_VHOST_ENTRY)) vhosts_[slot].cur_flags = 0;
+  }
   hooks_->Update(base_, bpf_->hooks());
   return true;
 }

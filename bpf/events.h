@@ -50,6 +50,8 @@ struct rs_config {
   rs_u32 spurious_gap;    /* HZ/10, in jiffies (spurious.h) */
   rs_u32 vmx;             /* this CPU's virtualisation is Intel's */
   rs_u32 woken_hook;      /* RS_HOOK_WOKEN_*: whose wake-ups are recorded as details */
+  rs_u32 hold;            /* not 0: batches that begin now are not counted (agent: SetPaused) */
+  rs_u32 pad;
 };
 
 /* Hooks, one per program that counts; the index into rs_hook_cell tables. */

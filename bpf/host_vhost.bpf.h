@@ -24,8 +24,9 @@ static __always_inline int vhost_enter(struct vhost_virtqueue *vq) {
   }
   v->cur_ctx = (u64)ctx;
   v->cur_tid = (u32)bpf_get_current_pid_tgid();
-  v->cur_flags = RS_CUR_OPEN;
-  v->batches++;
+  /* While the hooks of its outcome come or go, a batch would be counted by half. */
+  v->cur_flags = config.hold ? RS_CUR_HELD : RS_CUR_OPEN;
+  if (v->cur_flags == RS_CUR_OPEN) v->batches++;
   return 0;
 }
 
@@ -53,7 +54,11 @@ static __always_inline int vhost_leave(struct vhost_virtqueue *vq) {
   hook_hit(RS_HOOK_VHOST_EXIT);
   int slot = vhost_slot_for(vq);
   struct rs_vhost_slot *v = slot < 0 ? 0 : vhost_by_slot(slot);
-  if (!v || !(v->cur_flags & RS_CUR_OPEN)) return 0; /* its entry was not placed, or not seen */
+  if (!v) return 0;
+  if (!(v->cur_flags & RS_CUR_OPEN)) { /* its entry was not placed, not seen, or is held */
+    v->cur_flags = 0;
+    return 0;
+  }
   u64 pos = rs_extend(v->pos, BPF_CORE_READ(vq, last_used_idx));
   if (rs_crosses_mark(v->pos, pos, v->id.mark_shift)) vhost_mark(v, slot, pos);
   v->pos = rs_max(v->pos, pos);
@@ -99,11 +104,12 @@ int BPF_PROG(host_vhost_1_exit, struct vhost_dev *dev, struct vhost_virtqueue *v
   return vhost_leave(vq);
 }
 
-/* The batch that this thread has under way on the queue that signals an eventfd, or NULL. */
+/* The batch that this thread has under way on the queue that signals an eventfd, or NULL. A held
+ * one takes marks like any other, and is forgotten with them. */
 static __always_inline struct rs_vhost_slot *own_batch(u64 ctx) {
   u32 *slot = bpf_map_lookup_elem(&vhost_of_ctx, &ctx);
   struct rs_vhost_slot *v = slot ? vhost_by_slot(*slot) : 0;
-  if (!v || v->cur_ctx != ctx || !(v->cur_flags & RS_CUR_OPEN)) return 0;
+  if (!v || v->cur_ctx != ctx || !(v->cur_flags & (RS_CUR_OPEN | RS_CUR_HELD))) return 0;
   return v->cur_tid == (u32)bpf_get_current_pid_tgid() ? v : 0;
 }
 
@@ -124,6 +130,7 @@ static __always_inline int count_signal(struct eventfd_ctx *eventfd) {
     v->cur_flags |= RS_CUR_SIGNALLED;
     return 0;
   }
+  if (config.hold) return 0; /* its batch may have begun unseen: nobody's word on who signals */
   u32 *route = bpf_map_lookup_elem(&slot_of_ctx, &key);
   struct rs_route_slot *r = route ? route_by_slot(*route) : 0;
   if (r) __sync_fetch_and_add(&r->signalled_in, 1);

@@ -126,7 +126,7 @@ struct rs_vhost_slot {
   rs_u64 cur_pad[2];
 };
 RS_ASSERT(sizeof(struct rs_vhost_slot) == 192, "three cache lines");
-enum { RS_CUR_SIGNALLED = 1, RS_CUR_WOKEN = 2, RS_CUR_OPEN = 4 };
+enum { RS_CUR_SIGNALLED = 1, RS_CUR_WOKEN = 2, RS_CUR_OPEN = 4, RS_CUR_HELD = 8 };
 
 /* Host side: one irqfd route (one interrupt message of one VM). */
 struct rs_route_slot {

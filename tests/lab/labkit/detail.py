@@ -32,8 +32,7 @@ BYTES_PER_EVENT_MAX = 6  # small chunks: a second's worth each; large ones take 
 
 def _recorder(name, collector):
     wishes = [word for wish in WISHES[name] for word in ("--detail", wish)]
-    # No ceiling: an emulated machine is slow, and the governor would thin what is counted here.
-    return [*recorder(name, collector), *wishes, "--ceiling", "0"]
+    return [*recorder(name, collector), *wishes]
 
 
 class Detail(Light):
