@@ -20,6 +20,7 @@ void BpfObject::SetConfig(const rs_config& config) {
   live->fn_virtnet_poll_tx = config.fn_virtnet_poll_tx;
   live->fn_irqfd_wakeup = config.fn_irqfd_wakeup;
   live->fn_vhost_poll_wakeup = config.fn_vhost_poll_wakeup;
+  live->woken_hook = config.woken_hook;
 }
 
 // Its group, or the one it stands in for, or the one that stands in for it, has a program.
