@@ -4,6 +4,8 @@
 
 #include <gtest/gtest.h>
 
+#include "collector/store/incident_check.h"
+#include "collector/store/schema.h"
 #include "proto/chunk.h"
 #include "tests/collector/scratch.h"
 
@@ -143,6 +145,61 @@ TEST_F(EventsTable, ADamagedChunkIsAnErrorNotAnAnswer) {
   sqlite3_finalize(statement);
   EXPECT_EQ(Rows((*incident)->db(), "SELECT count(*) FROM events WHERE mono_ns < 2000000000"),
             Texts{"40"});
+}
+
+// The same rows in the tables of version 2, whose index knows neither times nor numbers.
+void Downgrade(const std::string& from, const std::string& to) {
+  sqlite3* db = nullptr;
+  ASSERT_EQ(sqlite3_open(to.c_str(), &db), SQLITE_OK);
+  const auto run = [&](const std::string& sql) {
+    char* error = nullptr;
+    EXPECT_EQ(sqlite3_exec(db, sql.c_str(), nullptr, nullptr, &error), SQLITE_OK) << sql << error;
+  };
+  run("PRAGMA application_id = " + std::to_string(kApplicationId) + "; PRAGMA user_version = 2");
+  run(TablesSql(2) + "; ATTACH '" + from + "' AS newer");
+  for (const std::string& table :
+       Rows(db, "SELECT name FROM main.sqlite_schema WHERE type = 'table'")) {
+    run("INSERT INTO main." + table + " SELECT " +
+        (table == "event_chunk_queues" ? "queue, kind, chunk, events, pos_min, pos_max" : "*") +
+        " FROM newer." + table);
+  }
+  sqlite3_close(db);
+}
+
+TEST_F(EventsTable, FilesOfVersion2GiveTheSameEvents) {
+  const std::string old = scratch_ / "old.rsi";
+  Downgrade(path_, old);
+  EXPECT_EQ(Rows(old, "PRAGMA user_version"), Texts{"2"});
+  for (const std::string where :
+       {"1", "queue = 'eth0/rx1'", "number = 33", "position > 100", "kind = 'guest.irq'",
+        "queue = 'eth0/rx0' AND t < 1700000003000000000"}) {
+    const std::string sql = "SELECT node, queue, t, position, number FROM events WHERE " + where +
+                            " ORDER BY t, node, queue";
+    EXPECT_EQ(Rows(old, sql), Rows(path_, sql)) << where;
+  }
+  EXPECT_EQ(CheckIncident(old)->problem_count, 0u);
+  EXPECT_TRUE(SaveIncident(old, {}, scratch_ / "saved.rsi").ok());
+  EXPECT_EQ(Rows(scratch_ / "saved.rsi", "SELECT count(*) FROM events"), Texts{"200"});
+}
+
+TEST_F(EventsTable, AChunkThatStatesOtherEventsIsAnErrorNotAnAnswer) {
+  for (const char* lie : {"count = 7", "from_mono_ns = from_mono_ns - 5", "to_mono_ns = 5000000000",
+                          "data = (SELECT data FROM event_chunks WHERE id = 1)"}) {
+    const Scratch scratch;
+    const std::string path = scratch / "a.rsi";
+    std::filesystem::copy_file(path_, path);
+    sqlite3* db = nullptr;
+    ASSERT_EQ(sqlite3_open(path.c_str(), &db), SQLITE_OK);
+    const std::string sql = std::string("UPDATE event_chunks SET ") + lie + " WHERE id = 3";
+    ASSERT_EQ(sqlite3_exec(db, sql.c_str(), nullptr, nullptr, nullptr), SQLITE_OK);
+    sqlite3_close(db);
+    const absl::StatusOr<std::unique_ptr<IncidentDb>> incident = IncidentDb::Open(path);
+    ASSERT_TRUE(incident.ok());
+    EXPECT_EQ(sqlite3_exec((*incident)->db(), "SELECT sum(number) FROM events", nullptr, nullptr,
+                           nullptr),
+              SQLITE_CORRUPT)
+        << lie;
+  }
 }
 
 TEST_F(EventsTable, TheIncidentCannotBeChanged) {

@@ -14,6 +14,7 @@
 
 #include "agent/grpc_sink.h"
 #include "collector/server.h"
+#include "collector/store/incident_check.h"
 #include "proto/clocks.h"
 #include "proto/sync.h"
 #include "tests/collector/scratch.h"
@@ -70,6 +71,45 @@ TEST(FullDiskTest, AgentsKeepTheirRecordsUntilThereIsRoom) {
   }
   sink->reset();
   server->reset();
+  umount2(disk.c_str(), MNT_DETACH);
+}
+
+// Closed, cut off with its -wal, and a store: none of them needs more than to be read.
+TEST(ReadOnlyMountTest, IncidentsOpen) {
+  const Scratch scratch;
+  const std::string disk = scratch / "disk";
+  std::filesystem::create_directory(disk);
+  {
+    auto closed = NewWriter(disk + "/20240101T000000Z.rsi");
+    AppendAll(*closed, Key("vm1"), {MakeHello("vm1"), LogLine{1, 6, "line"}});
+    ASSERT_TRUE(closed->Close().ok());
+    auto cut = NewWriter(scratch / "cut.rsi");
+    AppendAll(*cut, Key("vm2"), {MakeHello("vm2"), LogLine{1, 6, "line"}});
+    ASSERT_TRUE(cut->Commit(ClockAt(kSecond_ns)).ok());
+    for (const char* suffix : {"", "-wal"}) {  // as a recorder leaves them that is killed
+      std::filesystem::copy_file(scratch / ("cut.rsi" + std::string(suffix)),
+                                 disk + "/20240102T000000Z.rsi" + suffix);
+    }
+  }
+  ASSERT_EQ(mount(disk.c_str(), disk.c_str(), nullptr, MS_BIND, nullptr), 0);
+  ASSERT_EQ(mount(nullptr, disk.c_str(), nullptr, MS_REMOUNT | MS_BIND | MS_RDONLY, nullptr), 0);
+  for (const char* name : {"/20240101T000000Z.rsi", "/20240102T000000Z.rsi"}) {
+    const absl::StatusOr<Recording> recording = ReadIncident(disk + name);
+    ASSERT_TRUE(recording.ok()) << recording.status();
+    EXPECT_EQ(recording->streams.at(0).log.size(), 1u);
+    EXPECT_EQ(CheckIncident(disk + name)->problem_count, 0u);
+  }
+  EXPECT_EQ(ReadIncident(disk)->streams.size(), 2u);
+  EXPECT_TRUE(SaveIncident(disk, {}, scratch / "saved.rsi").ok());
+  EXPECT_FALSE(SaveIncident(disk, {}, disk + "/saved.rsi").ok());
+  CollectorOptions options;
+  options.listen = "127.0.0.1:0";
+  options.store = disk;
+  options.clock = ReadClocks;
+  options.log = [](const std::string&) {};
+  const absl::Status refused = CollectorServer::Start(options).status();
+  EXPECT_FALSE(refused.ok());
+  EXPECT_THAT(Message(refused), HasSubstr(disk));
   umount2(disk.c_str(), MNT_DETACH);
 }
 
