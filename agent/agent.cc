@@ -251,8 +251,6 @@ absl::Status Agent::TakeSnapshot(bool full) {
   KeepChanged(readings, &snapshot);
   totals_.queues = registry_.size();
   totals_.interrupts = 0;
-  totals_.dropped = 0;
-  for (const HookSample& hook : readings.hooks) totals_.dropped += hook.dropped;
   for (const Sample& sample : readings.samples) {
     if (sample.count == Count::kGuestIrq) totals_.interrupts += sample.lo;
   }

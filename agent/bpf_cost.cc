@@ -62,12 +62,13 @@ bool BpfObject::SetPaused(const std::set<std::string>& groups) {
   return changed;
 }
 
-void BpfObject::ReadCosts(std::vector<HookCost>* costs) const {
+void BpfObject::ReadCosts(HookId base, std::vector<HookCost>* costs) const {
   for (size_t i = 0; i < programs_.size(); ++i) {
     const Program& program = programs_[i];
     const std::string group = CostGroupOf(program.spec);
     if (program.link == nullptr || group.empty() || SpecOf(program.spec.hook) != i) continue;
-    HookCost cost{.hook = HookId{static_cast<uint32_t>(i)}, .group = group};
+    HookCost cost{.hook = HookId{static_cast<uint32_t>(base) + static_cast<uint32_t>(i)},
+                  .group = group};
     cost.rung = program.spec.rung;
     cost.target = program.spec.target;
     cost.hits = ReadHook(i).hits;

@@ -95,7 +95,8 @@ class BpfObject {
   // What was detached once has counts without an upper end from then on. True if hooks() changed.
   bool SetPaused(const std::set<std::string>& groups);
   // Appends what each hook that counts has cost so far; of one with several programs, their sum.
-  void ReadCosts(std::vector<HookCost>* costs) const;
+  // `base` is the id of the first spec.
+  void ReadCosts(HookId base, std::vector<HookCost>* costs) const;
 
   // One per spec, in the same order; ids are places in `specs`.
   const std::vector<HookInfo>& hooks() const { return hooks_; }

@@ -331,11 +331,7 @@ bool GuestProbe::SetPaused(const std::set<std::string>& groups) {
 }
 
 void GuestProbe::ReadCosts(std::vector<HookCost>* costs) const {
-  const size_t first = costs->size();
-  if (bpf_ != nullptr) bpf_->ReadCosts(costs);
-  for (size_t i = first; i < costs->size(); ++i) {
-    (*costs)[i].hook = base_ + static_cast<size_t>((*costs)[i].hook);
-  }
+  if (bpf_ != nullptr) bpf_->ReadCosts(base_, costs);
 }
 
 void GuestProbe::Drain(std::vector<Mark>* marks, std::vector<Event>* events) {

@@ -379,12 +379,6 @@ bool HostProbe::SetPaused(const std::set<std::string>& groups) {
   return true;
 }
 
-void HostProbe::ReadCosts(std::vector<HookCost>* costs) const {
-  const size_t first = costs->size();
-  bpf_->ReadCosts(costs);
-  for (size_t i = first; i < costs->size(); ++i) {
-    (*costs)[i].hook = base_ + static_cast<size_t>((*costs)[i].hook);
-  }
-}
+void HostProbe::ReadCosts(std::vector<HookCost>* costs) const { bpf_->ReadCosts(base_, costs); }
 
 }  // namespace ringside

@@ -17,6 +17,10 @@ constexpr std::chrono::seconds kShutdownMax(2);
 
 using Bidi = grpc::ServerBidiReactor<v1::FromAgent, v1::ToAgent>;
 
+grpc::Status ToGrpc(const absl::Status& status) {
+  return {static_cast<grpc::StatusCode>(status.code()), std::string(status.message())};
+}
+
 // Belongs to gRPC until OnDone, where it deletes itself.
 class Reactor : public Bidi, public AgentStream {
  public:
@@ -32,8 +36,7 @@ class Reactor : public Bidi, public AgentStream {
   }
   void Finish(const absl::Status& status) override {
     HandOver(this);
-    Bidi::Finish(
-        grpc::Status(static_cast<grpc::StatusCode>(status.code()), std::string(status.message())));
+    Bidi::Finish(ToGrpc(status));
   }
 
   void OnReadDone(bool ok) override {
@@ -75,8 +78,7 @@ class WatchReactor : public Writer, public WatchStream {
   }
   void Finish(const absl::Status& status) override {
     HandOver(this);
-    Writer::Finish(
-        grpc::Status(static_cast<grpc::StatusCode>(status.code()), std::string(status.message())));
+    Writer::Finish(ToGrpc(status));
   }
 
   void OnWriteDone(bool ok) override {
@@ -116,8 +118,7 @@ class FetchReactor : public PieceWriter, public FetchStream {
   }
   void Finish(const absl::Status& status) override {
     HandOver(this);
-    PieceWriter::Finish(
-        grpc::Status(static_cast<grpc::StatusCode>(status.code()), std::string(status.message())));
+    PieceWriter::Finish(ToGrpc(status));
   }
 
   void OnWriteDone(bool ok) override {
@@ -189,8 +190,7 @@ class Server : public GrpcServer, public v1::Collector::CallbackService {
                                           v1::ControlReply* reply) {
     grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
     if (agents.ok()) reply->set_agents(*agents);
-    reactor->Finish(grpc::Status(static_cast<grpc::StatusCode>(agents.status().code()),
-                                 std::string(agents.status().message())));
+    reactor->Finish(ToGrpc(agents.status()));
     return reactor;
   }
 

@@ -13,6 +13,7 @@
 #include "collector/server.h"
 #include "proto/chunk.h"
 #include "proto/clocks.h"
+#include "tests/collector/eventually.h"
 #include "tests/collector/raw_agent.h"
 #include "tests/collector/scratch.h"
 
@@ -20,14 +21,6 @@ namespace ringside {
 namespace {
 
 using ::testing::HasSubstr;
-
-bool Eventually(const std::function<bool()>& condition) {
-  for (int i = 0; i < 2000; ++i) {
-    if (condition()) return true;
-    std::this_thread::sleep_for(std::chrono::milliseconds(10));
-  }
-  return false;
-}
 
 class DeliveryTest : public testing::Test {
  protected:

@@ -20,18 +20,11 @@
 #include "collector/server.h"
 #include "proto/address.h"
 #include "proto/clocks.h"
+#include "tests/collector/eventually.h"
 #include "tests/collector/scratch.h"
 
 namespace ringside {
 namespace {
-
-bool Eventually(const std::function<bool()>& condition) {
-  for (int i = 0; i < 2000; ++i) {
-    if (condition()) return true;
-    std::this_thread::sleep_for(std::chrono::milliseconds(10));
-  }
-  return false;
-}
 
 int ListenUnix(const std::string& path) {
   const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);

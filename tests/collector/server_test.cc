@@ -13,6 +13,7 @@
 #include "agent/grpc_sink.h"
 #include "proto/clocks.h"
 #include "proto/sync.h"
+#include "tests/collector/eventually.h"
 #include "tests/collector/raw_agent.h"
 #include "tests/collector/scratch.h"
 
@@ -21,15 +22,6 @@ namespace {
 
 using ::testing::Contains;
 using ::testing::HasSubstr;
-
-// Waits for what other threads bring about; far longer than they need.
-bool Eventually(const std::function<bool()>& condition) {
-  for (int i = 0; i < 2000; ++i) {
-    if (condition()) return true;
-    std::this_thread::sleep_for(std::chrono::milliseconds(10));
-  }
-  return false;
-}
 
 class ServerTest : public testing::Test {
  protected:

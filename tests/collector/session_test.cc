@@ -10,20 +10,13 @@
 #include <thread>
 
 #include "proto/chunk.h"
+#include "tests/collector/eventually.h"
 #include "tests/collector/scratch.h"
 
 namespace ringside {
 namespace {
 
 using ::testing::HasSubstr;
-
-bool Eventually(const std::function<bool()>& condition) {
-  for (int i = 0; i < 2000; ++i) {
-    if (condition()) return true;
-    std::this_thread::sleep_for(std::chrono::milliseconds(10));
-  }
-  return false;
-}
 
 // Ends writes at once when it is asked to; the test plays the agent.
 class FakeStream : public AgentStream {
