@@ -35,6 +35,14 @@ void BpfObject::Hold(bool hold) {
   if (hold) usleep(kUnderWayUs);
 }
 
+bool BpfObject::AnyPaused(std::string_view group) const {
+  for (size_t i = 0; i < programs_.size(); ++i) {
+    if (hooks_[i].state == HookState::kPaused && CostGroupOf(programs_[i].spec) == group)
+      return true;
+  }
+  return false;
+}
+
 bool BpfObject::SetPaused(const std::set<std::string>& groups) {
   bool changed = false;
   const bool signals = groups.contains(std::string(kSignals));
@@ -58,7 +66,7 @@ bool BpfObject::SetPaused(const std::set<std::string>& groups) {
     hooks_[i].state = HookState::kAttached;
     changed = true;
   }
-  if (!signals) Hold(false);
+  if (!signals && !AnyPaused(kSignals)) Hold(false);
   return changed;
 }
 

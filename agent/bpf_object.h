@@ -141,6 +141,7 @@ class BpfObject {
   absl::Status LoadAccepted();
   void RefuseUnknownFunctions();
   void Hold(bool hold);
+  bool AnyPaused(std::string_view group) const;
   absl::Status Open(std::string* refused, std::string* reason);
   void Close();
   bool ShareMaps();
