@@ -5,7 +5,8 @@
  *
  * Writer domains (who may write a group of counters, so that plain adds are exact):
  *   irq    the handler of one interrupt: Linux never runs it twice at the same time
- *   napi   the owner of the NAPI instance (softirq, thread or busy poller)
+ *   napi   the owner of the NAPI instance (softirq, thread or busy poller), and for a moment the
+ *          one before it: atomic adds
  *   vhost  the worker that holds vq->mutex
  *   route  the waker of one irqfd, under its wait queue's lock, interrupts off
  *   shared several CPUs at once: atomic adds (slow path, vCPU threads, user-space writers)

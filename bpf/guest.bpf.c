@@ -207,6 +207,7 @@ int BPF_PROG(guest_irq_exit, int irq, struct irqaction *action, int ret) {
   return 0;
 }
 
-#include "guest_napi.bpf.h"
 #include "guest_softirq.bpf.h"
+/* looks at the softirq */
+#include "guest_napi.bpf.h"
 #include "guest_walk.bpf.h"

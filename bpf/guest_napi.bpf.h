@@ -52,20 +52,31 @@ static __noinline int napi_resolve(struct napi_struct *napi, u64 poll) {
 
 /* A busy poller is a process; the row of the last one is remembered, because one spins for long. */
 static __always_inline void count_busy(struct rs_guest_slot *s, u32 slot, int work) {
-  s->packets_busy += work;
+  __sync_fetch_and_add(&s->packets_busy, work);
   u32 pid = bpf_get_current_pid_tgid() >> 32;
   if (pid != s->busy_pid || !s->busy_row) {
     s->busy_pid = pid;
     s->busy_row = part_row(RS_PART_BUSY, slot, pid) + 1;
   }
   struct rs_part *part = s->busy_row ? part_by_row(s->busy_row - 1) : 0;
-  if (part) part->value++; /* one NAPI owner at a time */
+  if (part) __sync_fetch_and_add(&part->value, 1);
 }
 
 static __always_inline u64 *poll_count(struct rs_guest_slot *s, u32 kind) {
   if (kind == RS_EVENT_NAPI_NETPOLL) return &s->netpoll;
   if (kind == RS_EVENT_NAPI_BUSY) return &s->busy;
   return kind == RS_EVENT_NAPI_THREAD ? &s->thread : &s->softirq;
+}
+
+/* Who polled. The tracepoint comes after the poll, which may have given the NAPI instance back: its
+ * state can already be that of a busy poller on another CPU. So the softirq is told by itself. */
+static __always_inline u32 poll_kind(struct napi_struct *napi, int budget) {
+  u64 state = napi->state;
+  if (!budget) return RS_EVENT_NAPI_NETPOLL;
+  if (budget == napi->weight && in_net_rx()) return RS_EVENT_NAPI_SOFTIRQ;
+  /* A busy loop's last poll has the bit cleared, not the budget. */
+  if ((state >> config.napi_busy_bit) & 1 || budget != napi->weight) return RS_EVENT_NAPI_BUSY;
+  return (state >> config.napi_thread_bit) & 1 ? RS_EVENT_NAPI_THREAD : RS_EVENT_NAPI_SOFTIRQ;
 }
 
 SEC("tp_btf/napi_poll")
@@ -82,14 +93,7 @@ int BPF_PROG(guest_napi_poll, struct napi_struct *napi, int work, int budget) {
     hook_unplaced(RS_HOOK_NAPI);
     return 0;
   }
-  u64 state = napi->state;
-  u32 kind = RS_EVENT_NAPI_SOFTIRQ;
-  if (!budget)
-    kind = RS_EVENT_NAPI_NETPOLL;
-  else if ((state >> config.napi_busy_bit) & 1 || budget != napi->weight)
-    kind = RS_EVENT_NAPI_BUSY; /* a loop's last poll has the bit cleared, not the budget */
-  else if ((state >> config.napi_thread_bit) & 1)
-    kind = RS_EVENT_NAPI_THREAD;
+  u32 kind = poll_kind(napi, budget);
   if (s->id.size) {
     u16 seen = consumed_index(entry->vq);
     s->napi_pos = rs_max(s->napi_pos, rs_extend(rs_max(s->napi_pos, s->walk_pos), seen));
@@ -103,8 +107,9 @@ int BPF_PROG(guest_napi_poll, struct napi_struct *napi, int work, int budget) {
     struct hit hit = {.pos = s->napi_pos, .number = *count, .value = work};
     detail_record(s->detail, RS_HOOK_NAPI, kind, entry->slot, &hit);
   }
-  (*count)++;
-  s->packets += work;
+  /* Whoever polls next may be here, too. */
+  __sync_fetch_and_add(count, 1);
+  __sync_fetch_and_add(&s->packets, work);
   if (kind == RS_EVENT_NAPI_BUSY) count_busy(s, entry->slot, work);
   return 0;
 }

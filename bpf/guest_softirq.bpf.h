@@ -18,6 +18,12 @@ static __always_inline struct rs_softirq_cell *softirq_cell(void) {
   return bpf_map_lookup_elem(&softirq_cells, &cpu);
 }
 
+/* Whether this CPU is in that softirq; false, too, where the hooks are not attached. */
+static __always_inline bool in_net_rx(void) {
+  struct rs_softirq_cell *cell = softirq_cell();
+  return cell && cell->entered_ns;
+}
+
 SEC("tp_btf/softirq_entry")
 int BPF_PROG(guest_softirq_entry, unsigned int vector) {
   hook_hit(RS_HOOK_SOFTIRQ_ENTRY);

@@ -57,7 +57,7 @@ struct rs_guest_slot {
    * if details want that, else 1. */
   rs_u64 irq_open;
   struct rs_spurious spurious;
-  /* napi domain; also the pair's owner writes `pair_pos` of its own slot only */
+  /* napi domain, by atomic adds; also the pair's owner writes `pair_pos` of its own slot only */
   rs_u64 softirq;
   rs_u64 busy;
   rs_u64 thread;

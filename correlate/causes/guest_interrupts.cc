@@ -104,6 +104,32 @@ void NamePollers(const QueueEvidence& evidence, const SnapshotRange& run, const 
   if (named == 0) finding->missing.push_back("which process polls (guest.napi.busy by process)");
 }
 
+// What else makes interrupts find nothing, and is seen not to be there: on the host's side.
+void RuleOutTheHost(const QueueEvidence& evidence, Finding* finding) {
+  const Side& host = evidence.host;
+  const auto rule_out = [&](std::string text, std::initializer_list<Count> counts) {
+    finding->ruled_out.push_back(evidence.Say(std::move(text), counts));
+  };
+  const auto signalled = host.Growth(Count::kVhostSignalled);
+  const auto empty = host.Growth(Count::kVhostEmpty);
+  if (signalled && empty && empty->hi == 0) {
+    rule_out("the host signals without work: 0 of " + Words(*signalled) +
+                 " signals came without a new used entry",
+             {Count::kVhostEmpty, Count::kVhostSignalled});
+  }
+  const auto written = host.Growth(Count::kEventfdWritten);
+  if (written && written->hi == 0) {
+    rule_out("somebody else signals: 0 writes to its eventfd", {Count::kEventfdWritten});
+  }
+  const auto woken = host.Growth(Count::kIrqfdWoken);
+  const auto injected = host.Growth(Count::kKvmInjected);
+  if (!woken || !injected || !injected->hi || woken->lo < *injected->hi) return;
+  const auto merged = host.Growth(Count::kKvmMerged);
+  rule_out("KVM injects twice: woken " + Words(*woken) + ", injected " + Words(*injected) +
+               (merged ? ", of these merged " + Words(*merged) : std::string()),
+           {Count::kIrqfdWoken, Count::kKvmInjected, Count::kKvmMerged});
+}
+
 }  // namespace
 
 MaybeFinding BusyPollSpurious(const QueueEvidence& evidence) {
@@ -131,7 +157,9 @@ MaybeFinding BusyPollSpurious(const QueueEvidence& evidence) {
         "handled " + Words(*handled) + " + none " + Words(share.none) + " = " + Words(share.irq),
         {Count::kGuestHandled, Count::kGuestNone}));
   }
-  if (!evidence.host) {
+  if (evidence.host) {
+    RuleOutTheHost(evidence, &finding);
+  } else {
     finding.certainty = Certainty::kMedium;
     finding.missing.push_back("the host's signals: an external writer would look alike");
   }
@@ -146,6 +174,11 @@ MaybeFinding BusyPollSpurious(const QueueEvidence& evidence) {
   finding.next.push_back({node, "",
                           "lasting: guest kernel 6.1 or newer, which takes a twelfth of"
                           " these interrupts (measured)"});
+  finding.next.push_back(
+      {"",
+       "ringside record -o after.rsi --duration 10s && ringside explain after.rsi"
+       " --against INCIDENT",
+       "the proof after the remedy: the same ledger, before and after"});
   return finding;
 }
 

@@ -10,6 +10,7 @@ import time
 
 from . import layout
 from .errors import LabError
+from .scenario import Scenario
 
 PROGRAM = "ringside"
 FILES = ["/bin/busybox", f"/bin/{PROGRAM}", "/init", "/lab.conf", "/modules.order"]
@@ -19,7 +20,7 @@ READY_S = 60
 STOP_S = 30
 
 
-class Bare:
+class Bare(Scenario):
     """One run in a booted Machine whose guest is bare."""
 
     def __init__(self, machine, binaries, out_dir, log, rungs=None):

@@ -13,6 +13,7 @@ import time
 
 from . import layout, oracles
 from .errors import EmulatorFailure, LabError
+from .scenario import Scenario
 
 COLLECTOR_PORT = 7700
 RUN = "/run/ringside"
@@ -50,10 +51,9 @@ TCP_PORT = 5002
 QUIET_S = 2
 
 
-class FirstLight:
+class FirstLight(Scenario):
     """One run in a booted Machine. binaries: name -> path, without ringside's: traffic only."""
 
-    vsock = False  # whether the guest has a vsock device
     programs = PROGRAMS
     ready_words = {}  # by program, where it is not READY
 

@@ -55,6 +55,7 @@ class Machine:
         self.guest_is_innocent = True
         self._platform = platform
         self.vsock = False  # the guest has a vsock device, CID 3
+        self.plain_nic = False  # the guest has a third NIC, eth2 on tap2, with event_idx=off
         self._smp = smp
         self._bare = bare
         self._log = log
@@ -88,7 +89,8 @@ class Machine:
                      "LAB_KERNEL": self.guest_kernel.image,
                      "LAB_GUEST_INITRD": os.path.join(self.run_dir, "guest.cpio")}
             words = {"LAB_GUEST_APPEND": self.guest_kernel.append_nested(),
-                     "LAB_VSOCK": "yes" if self.vsock else ""}
+                     "LAB_VSOCK": "yes" if self.vsock else "",
+                     "LAB_PLAIN_NIC": "yes" if self.plain_nic else ""}
             initramfs.build(kernel, os.path.join(self.run_dir, f"{role}.cpio"), modules,
                             os.path.join(VM_DIR, init), layout.config(role, {**paths, **words}),
                             programs)

@@ -34,9 +34,16 @@ args=(
   -device virtio-serial-pci,addr=8 -device virtserialport,chardev=lab,name=ringside.lab
   -pidfile /run/guest.pid
   -monitor unix:/run/guest.monitor,server=on,wait=off  # look_at_guest.py
+  -qmp unix:/run/guest.qmp,server=on,wait=off
 )
 if [ -n "$LAB_VSOCK" ]; then
   modprobe vhost_vsock
   args+=(-device vhost-vsock-pci,guest-cid=3,addr=9)
+fi
+if [ -n "$LAB_PLAIN_NIC" ]; then
+  args+=(
+    -netdev tap,id=net2,ifname=tap2,script=no,downscript=no,vhost=on
+    -device "virtio-net-pci,netdev=net2,addr=10,mac=$LAB_ETH2_MAC,event_idx=off,romfile="
+  )
 fi
 setsid "${qemu[@]}" "${args[@]}" < /dev/null > /share/guest-qemu.log 2>&1 &
