@@ -106,9 +106,10 @@ class StormTwo(Faults):
 
     The program takes rx0's eventfd out of QEMU and writes to it without an entry behind it. The
     kernel gives up after more than 99,900 such interrupts of 100,000, unless a gap of 100 ms lies
-    between two: so nobody talks to the guest meanwhile, and the vCPU that takes them has a CPU of the
-    host to itself. Then datagrams fill what nobody empties: the queue's ring, the tap's ring, and all else is dropped.
-    At the end the queue is brought back by the very command that `ringside explain` prints.
+    between two: so nobody talks to the guest meanwhile, and the vCPU that takes them has a CPU of
+    the host to itself. Then datagrams fill what nobody empties: the queue's ring, the tap's ring,
+    and all else is dropped. At the end the queue is brought back by the very command that
+    `ringside explain` prints.
     """
 
     smp = 2
