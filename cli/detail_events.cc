@@ -33,12 +33,14 @@ int64_t ValueInt(const SqlValue& value) {
 
 Moment EventMoment(const StreamView& view, const std::vector<SqlValue>& row) {
   auto number = [&](size_t i) { return Thousands(static_cast<uint64_t>(ValueInt(row[i]))); };
-  return {.axis_ns = view.AxisNs(ValueInt(row[2])),
+  const MomentTime time = view.TimeOf(ValueInt(row[2]));
+  return {.axis_ns = time.axis.mid_ns(),
           .node = view.node(),
           .queue = view.node() + "/" + ValueText(row[0]),
           .what = "event",
           .text = fmt::format("{} at position {}, number {}, cpu {}", ValueText(row[1]), number(4),
-                              number(5), ValueInt(row[3]))};
+                              number(5), ValueInt(row[3])),
+          .time = time};
 }
 
 // The events table names queues as their node does: "eth0/rx1".

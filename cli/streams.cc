@@ -4,11 +4,15 @@
 #include <utility>
 
 namespace ringside {
-StreamView::StreamView(const Stream& stream, std::string node, bool embedded)
-    : stream_(&stream), node_(std::move(node)), axis_(stream, embedded) {
+StreamView::StreamView(const Stream& stream, std::string node, StreamAxis axis)
+    : stream_(&stream), node_(std::move(node)), axis_(std::move(axis)) {
   for (const QueueInfo& info : stream.queues) {
     names_[info.id] = node_ + "/" + info.device + "/" + info.queue;
   }
+}
+
+MomentTime StreamView::TimeOf(int64_t mono_ns) const {
+  return {axis_.At(mono_ns), axis_.RootAt(mono_ns)};
 }
 
 int64_t StreamView::MonoNs(int64_t axis_ns) const {
@@ -29,7 +33,9 @@ std::vector<StreamView> ViewStreams(const Recording& recording, const Ledger& le
   std::vector<StreamView> views;
   const bool embedded = IsEmbedded(recording);
   for (size_t i = 0; i < recording.streams.size(); ++i) {
-    views.emplace_back(recording.streams[i], ledger.nodes.at(i).name, embedded);
+    const NodeView& node = ledger.nodes.at(i);
+    StreamAxis axis = node.axis ? *node.axis : StreamAxis(recording.streams[i], embedded);
+    views.emplace_back(recording.streams[i], node.name, std::move(axis));
   }
   return views;
 }

@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -16,16 +17,24 @@
 
 namespace ringside {
 
+// When something happened, as well as it is known.
+struct MomentTime {
+  AxisTime axis;
+  std::optional<StreamAxis::RootTime> root;  // absent: by the axis alone
+};
+
 class StreamView {
  public:
-  // `embedded`: recorded by its own node, see correlate/axis.h.
-  StreamView(const Stream& stream, std::string node, bool embedded);
+  StreamView(const Stream& stream, std::string node, StreamAxis axis);
 
   const Stream& stream() const { return *stream_; }
   const std::string& node() const { return node_; }
+  const StreamAxis& axis() const { return axis_; }
 
   // The recorder's axis at this node's `mono_ns`: the middle of what is possible.
   int64_t AxisNs(int64_t mono_ns) const { return axis_.At(mono_ns).mid_ns(); }
+  // What that time may be on the axis, and on the clock of the node's family.
+  MomentTime TimeOf(int64_t mono_ns) const;
   // The reverse of AxisNs, within twice the axis' bound. The ends of int64_t stay what they are.
   int64_t MonoNs(int64_t axis_ns) const;
   int64_t bound_ns() const { return axis_.bound_ns(); }

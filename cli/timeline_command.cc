@@ -49,6 +49,7 @@ absl::Status WriteTimeline(const TimelineArgs& args) {
   SortMoments(moments);
   bool cut = args.limit > 0 && moments.size() > args.limit;
   if (cut) moments.resize(args.limit);
+  FindUnknownOrder(moments);
   std::string note = fmt::format(
       "the first {} are shown; --limit, --from, --to or --queue show "
       "others",

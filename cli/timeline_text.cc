@@ -56,7 +56,8 @@ class Collector {
       : view_(view), filter_(filter), out_(out) {}
 
   void Add(int64_t mono_ns, std::string queue, const char* what, std::string text) {
-    Moment moment{view_.AxisNs(mono_ns), view_.node(), std::move(queue), what, std::move(text)};
+    const MomentTime time = view_.TimeOf(mono_ns);
+    Moment moment{time.axis.mid_ns(), view_.node(), std::move(queue), what, std::move(text), time};
     if (Wanted(filter_, moment)) out_.push_back(std::move(moment));
   }
 
@@ -186,6 +187,10 @@ std::string OffsetText(int64_t offset_ns) {
   return fmt::format("{}{}.{:06} s", sign, us / 1'000'000, us % 1'000'000);
 }
 
+int64_t HalfNs(const AxisTime& time) { return (time.hi_ns - time.lo_ns + 1) / 2; }
+
+std::string BoundText(const AxisTime& time) { return "+-" + DurationText(HalfNs(time)); }
+
 }  // namespace
 
 bool Wanted(const TimelineFilter& filter, const Moment& moment) {
@@ -200,14 +205,64 @@ void SortMoments(std::vector<Moment>& moments) {
   });
 }
 
+namespace {
+
+// The latest that a node's moments so far can have been, on the axis and on its root.
+struct Latest {
+  int64_t axis_ns = INT64_MIN;
+  int64_t root_ns = INT64_MIN;
+  std::optional<size_t> root;  // of all of them; else only the axis counts
+  bool any = false;
+};
+
+// `sign` -1: the same backwards, where the earliest is the latest.
+void MarkOverlaps(std::vector<Moment>& moments, int sign) {
+  std::map<std::string, Latest> nodes;
+  const auto ends = [sign](int64_t lo, int64_t hi) {
+    return sign > 0 ? std::pair(lo, hi) : std::pair(-hi, -lo);
+  };
+  for (size_t n = 0; n < moments.size(); ++n) {
+    Moment& moment = sign > 0 ? moments[n] : moments[moments.size() - 1 - n];
+    const auto axis = ends(moment.time.axis.lo_ns, moment.time.axis.hi_ns);
+    std::pair<int64_t, int64_t> root{INT64_MIN, INT64_MAX};
+    std::optional<size_t> whose;
+    if (moment.time.root) {
+      root = ends(moment.time.root->range.lo_ns, moment.time.root->range.hi_ns);
+      whose = moment.time.root->root;
+    }
+    for (const auto& [name, latest] : nodes) {
+      if (name == moment.node || axis.first > latest.axis_ns) continue;
+      const bool related = whose && latest.root == whose;
+      if (!related || root.first <= latest.root_ns) moment.order_unknown = true;
+    }
+    Latest& own = nodes[moment.node];
+    own.axis_ns = std::max(own.axis_ns, axis.second);
+    own.root_ns = std::max(own.root_ns, root.second);
+    if (own.any && own.root != whose) own.root.reset();
+    if (!own.any) own.root = whose;
+    own.any = true;
+  }
+}
+
+}  // namespace
+
+void FindUnknownOrder(std::vector<Moment>& moments) {
+  MarkOverlaps(moments, 1);
+  MarkOverlaps(moments, -1);
+}
+
 std::vector<Moment> ListMoments(const Recording& recording, const Ledger& ledger,
                                 const TimelineFilter& filter) {
   std::vector<Moment> moments;
   for (const StreamView& view : ViewStreams(recording, ledger)) AddStream(view, filter, moments);
   for (const RecorderGap& gap : recording.gaps) {
     Moment moment{
-        gap.from_real_ns, "", "", "gap",
-        fmt::format("{} (for {})", gap.what, DurationText(gap.to_real_ns - gap.from_real_ns))};
+        gap.from_real_ns,
+        "",
+        "",
+        "gap",
+        fmt::format("{} (for {})", gap.what, DurationText(gap.to_real_ns - gap.from_real_ns)),
+        {{gap.from_real_ns, gap.from_real_ns}, std::nullopt}};
     if (Wanted(filter, moment)) moments.push_back(std::move(moment));
   }
   SortMoments(moments);
@@ -217,23 +272,36 @@ std::vector<Moment> ListMoments(const Recording& recording, const Ledger& ledger
 std::string TimelineText(const std::vector<Moment>& moments, int64_t zero_ns, const Page& page) {
   if (moments.empty()) return "nothing was recorded in this window\n";
   Table table{.columns = {{.title = "time", .align = Align::kRight},
+                          {.title = "bound", .align = Align::kRight},
                           {.title = "local", .hide_rank = 1},
                           {.title = "where"},
                           {.title = "what"},
                           {.title = "text", .wrap = true}},
               .rows = {}};
+  bool unknown = false;
   for (const Moment& moment : moments) {
     std::string where = !moment.queue.empty()  ? moment.queue
                         : !moment.node.empty() ? moment.node
                                                : "recorder";
     Style style = moment.what == "gap" ? Style::kDoubt : Style::kPlain;
-    table.rows.push_back({{OffsetText(moment.axis_ns - zero_ns)},
-                          {LocalClock(moment.axis_ns)},
-                          {where},
-                          {moment.what, style},
-                          {moment.text}});
+    unknown = unknown || moment.order_unknown;
+    table.rows.push_back(
+        {{(moment.order_unknown ? "~ " : "") + OffsetText(moment.axis_ns - zero_ns),
+          moment.order_unknown ? Style::kDoubt : Style::kPlain},
+         {BoundText(moment.time.axis)},
+         {LocalClock(moment.axis_ns)},
+         {where},
+         {moment.what, style},
+         {moment.text}});
   }
-  return RenderTable(table, page);
+  std::string text = RenderTable(table, page);
+  if (unknown) {
+    text += Paragraph("~ ",
+                      "order unknown: by what is known of the clocks, something of another node "
+                      "that is listed here may have come before it or after it",
+                      page);
+  }
+  return text;
 }
 
 Json TimelineRows(const std::vector<Moment>& moments, int64_t zero_ns) {
@@ -241,6 +309,8 @@ Json TimelineRows(const std::vector<Moment>& moments, int64_t zero_ns) {
   for (const Moment& moment : moments) {
     rows.push_back({{"t", Rfc3339(moment.axis_ns)},
                     {"offset_ns", moment.axis_ns - zero_ns},
+                    {"bound_ns", HalfNs(moment.time.axis)},
+                    {"order_unknown", moment.order_unknown},
                     {"node", OrNull(moment.node)},
                     {"queue", OrNull(moment.queue)},
                     {"what", moment.what},

@@ -23,6 +23,9 @@ struct Moment {
   std::string queue;  // full name; empty where it concerns the node
   std::string what;   // "marks", "queue", "log", "fact", "gap", "agent", "event"
   std::string text;
+  MomentTime time;
+  // Something of another node that is listed, too, may have come before it or after it.
+  bool order_unknown = false;
 };
 
 struct TimelineFilter {
@@ -36,7 +39,10 @@ std::vector<Moment> ListMoments(const Recording& recording, const Ledger& ledger
                                 const TimelineFilter& filter);
 
 bool Wanted(const TimelineFilter& filter, const Moment& moment);
+// By the middle of what is possible.
 void SortMoments(std::vector<Moment>& moments);
+// Finds the sorted moments whose order to one of another node is not known.
+void FindUnknownOrder(std::vector<Moment>& moments);
 
 // Times as "+3.204117 s" from `zero_ns`.
 std::string TimelineText(const std::vector<Moment>& moments, int64_t zero_ns, const Page& page);

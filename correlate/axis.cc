@@ -3,6 +3,9 @@
 
 #include <algorithm>
 #include <charconv>
+#include <utility>
+
+#include "correlate/clock_net.h"
 
 namespace ringside {
 namespace {
@@ -13,7 +16,8 @@ constexpr int64_t kDriftPpm = 1000;
 // What the kernel reports for a clock that nothing synchronises (NTP_PHASE_LIMIT, 16 s).
 constexpr int64_t kUnsynchronisedNs = 16'000'000'000;
 
-// The kernel's own statement of its wall clock's error, as the agent read it by adjtimex.
+}  // namespace
+
 int64_t StatedErrorNs(const Stream& stream) {
   int64_t error_ns = 0;
   bool stated = false;
@@ -26,8 +30,6 @@ int64_t StatedErrorNs(const Stream& stream) {
   }
   return stated ? error_ns : kUnsynchronisedNs;
 }
-
-}  // namespace
 
 bool IsEmbedded(const Recording& recording) {
   return recording.streams.size() == 1 && recording.streams[0].clocks.empty();
@@ -80,7 +82,34 @@ int64_t StreamAxis::DriftOver(const std::vector<Snapshot>& snapshots) const {
   return span_ns / 1'000'000 * kDriftPpm;
 }
 
+void StreamAxis::Refine(std::shared_ptr<const ClockNet> net, size_t node, const Stream& stream) {
+  net_ = std::move(net);
+  node_ = node;
+  has_way_ = net_->HasWay(node);
+  if (!has_way_) return;
+  bound_ns_ = 0;
+  for (const Snapshot& snapshot : stream.snapshots) {
+    const AxisTime time = At(snapshot.begin.mono_ns);
+    bound_ns_ = std::max(bound_ns_, (time.hi_ns - time.lo_ns) / 2);
+  }
+}
+
 AxisTime StreamAxis::At(int64_t mono_ns) const {
+  if (has_way_) {
+    const ClockRange range = net_->AxisAt(node_, mono_ns);
+    if (range.known()) return {range.lo_ns, range.hi_ns};
+  }
+  return ByPoints(mono_ns);
+}
+
+std::optional<StreamAxis::RootTime> StreamAxis::RootAt(int64_t mono_ns) const {
+  if (net_ == nullptr) return std::nullopt;
+  const ClockRange range = net_->RootAt(node_, mono_ns);
+  if (!range.known()) return std::nullopt;
+  return RootTime{net_->Root(node_), range};
+}
+
+AxisTime StreamAxis::ByPoints(int64_t mono_ns) const {
   const auto after =
       std::lower_bound(points_.begin(), points_.end(), mono_ns,
                        [](const Point& point, int64_t t) { return point.mono_ns < t; });

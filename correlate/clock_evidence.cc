@@ -11,9 +11,13 @@ namespace {
 
 constexpr int64_t kTurn = 65536;
 
-SteadyScale InOrder(std::vector<ClockReading> readings) {
-  std::sort(readings.begin(), readings.end(),
+void SortReadings(std::vector<ClockReading>* readings) {
+  std::sort(readings->begin(), readings->end(),
             [](const ClockReading& a, const ClockReading& b) { return a.mono_ns < b.mono_ns; });
+}
+
+SteadyScale InOrder(std::vector<ClockReading> readings) {
+  SortReadings(&readings);
   SteadyScale scale;
   for (const ClockReading& reading : readings) scale.Add(reading);
   return scale;
@@ -57,7 +61,7 @@ SteadyScale ScaleOf(const Stream& stream) {
   return InOrder(std::move(readings));
 }
 
-SteadyScale CollectorScale(const std::vector<const Stream*>& streams) {
+std::vector<ClockReading> CollectorReadings(const std::vector<const Stream*>& streams) {
   std::vector<ClockReading> readings;
   for (const Stream* stream : streams) {
     for (const ClockExchange& exchange : stream->clocks) {
@@ -65,7 +69,8 @@ SteadyScale CollectorScale(const std::vector<const Stream*>& streams) {
       readings.push_back(exchange.collector_after);
     }
   }
-  return InOrder(std::move(readings));
+  SortReadings(&readings);
+  return readings;
 }
 
 void AddExchanges(const std::vector<ClockExchange>& exchanges, uint32_t source,

@@ -20,8 +20,8 @@ namespace ringside {
 
 // A stream's own readings: its hello, snapshots, exchanges and bye.
 SteadyScale ScaleOf(const Stream& stream);
-// The collector's, out of all exchanges that it made.
-SteadyScale CollectorScale(const std::vector<const Stream*>& streams);
+// The collector's readings in all exchanges that it made, by time.
+std::vector<ClockReading> CollectorReadings(const std::vector<const Stream*>& streams);
 
 // The agent's clock as the local one, the collector's as the reference.
 void AddExchanges(const std::vector<ClockExchange>& exchanges, uint32_t source,

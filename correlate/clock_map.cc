@@ -212,6 +212,10 @@ ClockRange ClockMap::At(int64_t local_ns) const {
     if (next != pieces_.end() && next->before != ClockBreak::kNone && local_ns > piece.to_ns) {
       const ClockRange other = AheadAt(*next, local_ns);
       ahead = {std::min(ahead.lo_ns, other.lo_ns), std::max(ahead.hi_ns, other.hi_ns)};
+    } else if (next != pieces_.end() && local_ns > piece.to_ns) {
+      // Between two pieces both hold; the next one may be much nearer.
+      const ClockRange other = AheadAt(*next, local_ns);
+      ahead = {std::max(ahead.lo_ns, other.lo_ns), std::min(ahead.hi_ns, other.hi_ns)};
     }
   }
   if (ahead.lo_ns != INT64_MIN) ahead.lo_ns = Clamp(static_cast<Wide>(ahead.lo_ns) + local_ns);

@@ -27,9 +27,10 @@ constexpr int64_t kSuspendedNs = 500'000'000;
 
 bool Believable(const ClockReading& reading) {
   const auto in_range = [](int64_t ns) { return ns >= 0 && ns < kClockMax / 4; };
-  return in_range(reading.mono_ns) && in_range(reading.raw_ns) && reading.width_ns >= 0 &&
-         reading.width_ns < kClockMax / 16 && reading.real_ns > -kClockMax &&
-         reading.real_ns < 4 * kClockMax;
+  // A RAW of 0 is one that nobody read (a witness' text).
+  return in_range(reading.mono_ns) && in_range(reading.raw_ns) && reading.raw_ns != 0 &&
+         reading.width_ns >= 0 && reading.width_ns < kClockMax / 16 &&
+         reading.real_ns > -kClockMax && reading.real_ns < 4 * kClockMax;
 }
 
 int64_t Floor(double value) { return static_cast<int64_t>(std::floor(value)); }
@@ -144,6 +145,8 @@ ClockRange SteadyScale::OneDirection(size_t gap, double after, double before) co
   from = gaps > 3 ? std::min(from, gaps - 3) : 0;
   Rates rates{kSlewMax, -kSlewMax};
   for (size_t i = from; i < std::min(from + 3, gaps); ++i) {
+    // The rate over a moment (the first two readings) says nothing about that over seconds.
+    if (i != gap && points_[i + 1].mono_ns - points_[i].mono_ns < kSpacingNs) continue;
     const Rates rate = RateOf(i);
     rates = {std::min(rates.lo, rate.lo), std::max(rates.hi, rate.hi)};
   }

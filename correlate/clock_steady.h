@@ -44,6 +44,9 @@ class SteadyScale {
   ClockRange At(int64_t mono_ns) const;
   const std::vector<ClockStep>& steps() const { return steps_; }
   size_t readings() const { return points_.size(); }
+  // MONOTONIC of the first and the last reading kept. Only with readings().
+  int64_t first_mono_ns() const { return points_.front().mono_ns; }
+  int64_t last_mono_ns() const { return points_.back().mono_ns; }
 
  private:
   struct Point {

@@ -2,37 +2,12 @@
 #include "correlate/clocks.h"
 
 #include <algorithm>
-#include <map>
-#include <memory>
-#include <utility>
-
-#include "correlate/clock_evidence.h"
 
 namespace ringside {
 namespace {
 
-// Two machines: crystals that warm up by a ppm a minute (17 ppb/s), rounded up.
-constexpr int64_t kWanderPpbPerS = 20;
 // Looked at in all of a recording.
 constexpr size_t kMomentsMax = 20'000;
-
-struct Node {
-  const NodeStream* stream;
-  SteadyScale scale;
-  std::optional<ClockFit> to_collector;
-};
-
-struct Pairing {
-  Node* guest;
-  Node* host;
-  std::vector<ClockSource> sources;
-  std::vector<ClockEvidence> evidence;
-};
-
-void NameWrong(const ClockFit& fit, ClockRelation* relation) {
-  for (const uint32_t source : fit.wrong) relation->sources[source].wrong = true;
-  relation->trust = fit.trust;
-}
 
 // RAW as the axis shows it, by the snapshot nearest to it.
 int64_t AxisOfRaw(const NodeStream& node, int64_t raw_ns) {
@@ -44,17 +19,16 @@ int64_t AxisOfRaw(const NodeStream& node, int64_t raw_ns) {
   return node.axis.At(near.mono_ns).mid_ns() + raw_ns - near.raw_ns;
 }
 
-void TellEvents(const Node& node, const SteadyScale* other, const ClockFit& fit,
-                ClockRelation* relation) {
+void TellEvents(const NodeStream& node, const SteadyScale& own, const SteadyScale& other,
+                const ClockFit& fit, ClockRelation* relation) {
   const auto tell = [&](int64_t from_raw, int64_t to_raw, const char* what) {
-    relation->events.push_back(
-        {AxisOfRaw(*node.stream, from_raw), AxisOfRaw(*node.stream, to_raw), what});
+    relation->events.push_back({AxisOfRaw(node, from_raw), AxisOfRaw(node, to_raw), what});
   };
-  for (const ClockStep& step : node.scale.steps()) {
+  for (const ClockStep& step : own.steps()) {
     tell(step.from_raw_ns, step.to_raw_ns,
          step.suspended ? "suspended, or its wall clock was set forward" : "its counter stepped");
   }
-  if (other != nullptr && !other->steps().empty()) {
+  if (!other.steps().empty()) {
     relation->events.push_back({0, 0, "the clock it is held against stepped"});
   }
   for (const ClockConflict& conflict : fit.map.conflicts()) {
@@ -63,42 +37,30 @@ void TellEvents(const Node& node, const SteadyScale* other, const ClockFit& fit,
   }
 }
 
-template <typename At>
-void TellMoments(const NodeStream& node, At at, ClockRelation* relation) {
+void TellMoments(const NodeStream& node, const SteadyScale& scale, const ClockFit& fit,
+                 ClockRelation* relation) {
   const std::vector<Snapshot>& snapshots = node.stream->snapshots;
   const size_t stride = snapshots.size() / kMomentsMax + 1;
   for (size_t i = 0; i < snapshots.size(); i += stride) {
     const int64_t mono = snapshots[i].begin.mono_ns;
-    const ClockRange range = at(mono);
+    const ClockRange range = ReferenceAt(fit, scale, mono);
     ClockMoment moment{node.axis.At(mono).mid_ns(), mono, range, std::nullopt};
     if (range.known()) moment.half_ns = range.half_ns();
     relation->moments.push_back(moment);
   }
 }
 
-ClockRelation AgainstCollector(Node* node, const SteadyScale& collector) {
-  ClockRelation relation{.node = node->stream->name, .against = "collector"};
-  std::vector<ClockEvidence> evidence;
-  AddExchanges(node->stream->stream->clocks, 0, &evidence);
-  relation.sources.push_back({"exchange", evidence.size()});
-  node->to_collector =
-      FitClocks({.wander_ppb_per_s = kWanderPpbPerS}, node->scale, collector, evidence);
-  const ClockFit& fit = *node->to_collector;
-  NameWrong(fit, &relation);
-  TellEvents(*node, &collector, fit, &relation);
-  TellMoments(
-      *node->stream, [&](int64_t mono) { return ReferenceAt(fit, node->scale, mono); }, &relation);
-  return relation;
-}
-
 // Whether guest -> host -> collector meets guest -> collector.
-void Check(const Pairing& pairing, const ClockFit& fit, ClockRelation* relation) {
-  if (!pairing.guest->to_collector || !pairing.host->to_collector) return;
-  const ClockMap& host = pairing.host->to_collector->map;
-  for (const Snapshot& snapshot : pairing.guest->stream->stream->snapshots) {
+void Check(const ClockNet& net, const ClockLink& link, const NodeStream& guest,
+           ClockRelation* relation) {
+  const ClockLink* direct_link = net.ToCollector(link.node);
+  const ClockLink* host_link = net.ToCollector(*link.host);
+  if (direct_link == nullptr || host_link == nullptr) return;
+  const ClockMap& host = host_link->fit.map;
+  for (const Snapshot& snapshot : guest.stream->snapshots) {
     const int64_t mono = snapshot.begin.mono_ns;
-    const ClockRange at_host = ReferenceAt(fit, pairing.guest->scale, mono);
-    const ClockRange direct = ReferenceAt(*pairing.guest->to_collector, pairing.guest->scale, mono);
+    const ClockRange at_host = ReferenceAt(link.fit, net.scale(link.node), mono);
+    const ClockRange direct = ReferenceAt(direct_link->fit, net.scale(link.node), mono);
     if (!at_host.known() || !direct.known()) continue;
     const ClockRange lo = host.At(at_host.lo_ns);
     const ClockRange hi = host.At(at_host.hi_ns);
@@ -110,40 +72,18 @@ void Check(const Pairing& pairing, const ClockFit& fit, ClockRelation* relation)
   }
 }
 
-ClockRelation AgainstHost(Pairing* pairing) {
-  ClockRelation relation{.node = pairing->guest->stream->name,
-                         .against = pairing->host->stream->name,
-                         .sources = std::move(pairing->sources)};
-  const ClockFit fit =
-      FitClocks({}, pairing->guest->scale, pairing->host->scale, pairing->evidence);
-  NameWrong(fit, &relation);
-  TellEvents(*pairing->guest, &pairing->host->scale, fit, &relation);
-  TellMoments(
-      *pairing->guest->stream,
-      [&](int64_t mono) { return ReferenceAt(fit, pairing->guest->scale, mono); }, &relation);
-  Check(*pairing, fit, &relation);
+ClockRelation Relate(const ClockNet& net, const std::vector<const NodeStream*>& nodes,
+                     const ClockLink& link) {
+  const NodeStream& node = *nodes[link.node];
+  ClockRelation relation{.node = node.name,
+                         .against = link.host ? nodes[*link.host]->name : "collector",
+                         .sources = link.sources,
+                         .trust = link.fit.trust};
+  const SteadyScale& own = net.scale(link.node);
+  TellEvents(node, own, link.host ? net.scale(*link.host) : net.collector(), link.fit, &relation);
+  TellMoments(node, own, link.fit, &relation);
+  if (link.host) Check(net, link, node, &relation);
   return relation;
-}
-
-using Nodes = std::map<const NodeStream*, Node>;
-
-// The queues of each guest and host that are bound to each other beyond doubt.
-std::vector<Pairing> GuestsAndHosts(const Joined& joined, Nodes* nodes) {
-  std::map<std::pair<const NodeStream*, const NodeStream*>, Pairing> found;
-  for (const QueuePair& pair : joined.pairs()) {
-    if (pair.host == nullptr || pair.guest == nullptr || !pair.turn.turn) continue;
-    if (!pair.binding.bound || pair.binding.provisional) continue;
-    Pairing& pairing = found[{pair.guest->node, pair.host->node}];
-    pairing.guest = &nodes->at(pair.guest->node);
-    pairing.host = &nodes->at(pair.host->node);
-    const size_t before = pairing.evidence.size();
-    AddQueueEvidence(Published(*pair.host), Observed(*pair.guest, *pair.turn.turn),
-                     static_cast<uint32_t>(pairing.sources.size()), &pairing.evidence);
-    pairing.sources.push_back({pair.guest->Name(), pairing.evidence.size() - before});
-  }
-  std::vector<Pairing> pairings;
-  for (auto& [key, pairing] : found) pairings.push_back(std::move(pairing));
-  return pairings;
 }
 
 std::vector<int64_t> Halves(const std::vector<ClockMoment>& moments) {
@@ -168,20 +108,11 @@ std::optional<int64_t> ClockRelation::WidestHalf() const {
 }
 
 std::vector<ClockRelation> RelateClocks(const Joined& joined) {
-  Nodes nodes;
-  std::vector<const Stream*> streams;
-  for (const NodeStream& stream : joined.nodes()) {
-    nodes[&stream] = {&stream, ScaleOf(*stream.stream), std::nullopt};
-    streams.push_back(stream.stream);
-  }
-  const SteadyScale collector = CollectorScale(streams);
+  std::vector<const NodeStream*> nodes;
+  for (const NodeStream& node : joined.nodes()) nodes.push_back(&node);
   std::vector<ClockRelation> relations;
-  for (const NodeStream& stream : joined.nodes()) {
-    if (stream.stream->clocks.empty()) continue;
-    relations.push_back(AgainstCollector(&nodes.at(&stream), collector));
-  }
-  for (Pairing& pairing : GuestsAndHosts(joined, &nodes)) {
-    relations.push_back(AgainstHost(&pairing));
+  for (const ClockLink& link : joined.clocks().links()) {
+    relations.push_back(Relate(joined.clocks(), nodes, link));
   }
   std::stable_sort(relations.begin(), relations.end(),
                    [](const ClockRelation& a, const ClockRelation& b) { return a.node < b.node; });

@@ -14,16 +14,10 @@
 #include <string>
 #include <vector>
 
-#include "correlate/clock_fit.h"
+#include "correlate/clock_net.h"
 #include "correlate/joined.h"
 
 namespace ringside {
-
-struct ClockSource {
-  std::string name;  // "exchange", "vm1/eth0/rx0"
-  uint64_t statements = 0;
-  bool wrong = false;  // cannot be true beside the others, or beside itself
-};
 
 // The bound at one of the node's snapshots; absent where nothing bounds it.
 struct ClockMoment {

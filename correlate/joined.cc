@@ -45,6 +45,9 @@ Joined::Joined(const Recording& recording) : recording_(&recording) {
     }
   }
   pairs_ = PairQueues(queues_);
+  clocks_ = std::make_shared<const ClockNet>(nodes_, pairs_);
+  size_t number = 0;
+  for (NodeStream& node : nodes_) node.axis.Refine(clocks_, number++, *node.stream);
 }
 
 }  // namespace ringside

@@ -6,8 +6,10 @@
 #define RINGSIDE_CORRELATE_JOINED_H_
 
 #include <list>
+#include <memory>
 #include <vector>
 
+#include "correlate/clock_net.h"
 #include "correlate/pairing.h"
 #include "correlate/recording.h"
 
@@ -26,6 +28,8 @@ class Joined {
   const std::vector<QueuePair>& pairs() const { return pairs_; }
   // Softnet and vCPU counters: they belong to a node or a VM, not to a queue.
   const std::vector<LocalQueue>& others() const { return others_; }
+  // Numbered as the nodes are.
+  const ClockNet& clocks() const { return *clocks_; }
 
  private:
   const Recording* recording_;
@@ -33,6 +37,7 @@ class Joined {
   std::vector<LocalQueue> queues_;
   std::vector<LocalQueue> others_;
   std::vector<QueuePair> pairs_;
+  std::shared_ptr<const ClockNet> clocks_;
 };
 
 }  // namespace ringside

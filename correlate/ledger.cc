@@ -14,7 +14,7 @@ namespace {
 
 NodeView ViewOf(const NodeStream& node) {
   const Hello& hello = node.stream->hello;
-  NodeView view{.name = node.name, .kernel = hello.kernel};
+  NodeView view{.name = node.name, .kernel = hello.kernel, .axis = node.axis};
   if (hello.roles & kRoleHost) view.roles = "host";
   if (hello.roles & kRoleGuest) view.roles += view.roles.empty() ? "guest" : "+guest";
   // A host's functions say most about it, by whatever rung; else the best rung in use.

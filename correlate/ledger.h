@@ -21,6 +21,7 @@
 #include <utility>
 #include <vector>
 
+#include "correlate/axis.h"
 #include "correlate/recording.h"
 
 namespace ringside {
@@ -113,6 +114,7 @@ struct NodeView {
   std::string roles;  // "host", "guest", "host+guest"
   std::string rungs;  // best rung in use: "fentry", "tp_btf"
   uint64_t lost = 0;  // records this tool itself lost
+  std::optional<StreamAxis> axis;
 };
 
 struct Ledger {

@@ -144,5 +144,48 @@ TEST(TimelineTextTest, TwoClocksShareOneAxis) {
   EXPECT_LT(std::abs(host_ns - guest_ns), 50'000'000);
 }
 
+Moment At(const char* node, int64_t from_ns, int64_t to_ns, std::optional<size_t> root = {}) {
+  Moment moment{.axis_ns = (from_ns + to_ns) / 2, .node = node, .what = "event"};
+  moment.time.axis = {from_ns, to_ns};
+  // On the clock of the family both are known ten times as well.
+  const int64_t half_ns = (to_ns - from_ns) / 20;
+  if (root) {
+    moment.time.root = {*root, {moment.axis_ns - half_ns, moment.axis_ns + half_ns}};
+  }
+  return moment;
+}
+
+std::vector<bool> Unknown(std::vector<Moment> moments) {
+  FindUnknownOrder(moments);
+  std::vector<bool> unknown;
+  for (const Moment& moment : moments) unknown.push_back(moment.order_unknown);
+  return unknown;
+}
+
+TEST(TimelineTextTest, OverlappingTimesHaveNoOrder) {
+  using Is = std::vector<bool>;
+  EXPECT_EQ(Unknown({At("host1", 0, 100), At("vm1", 200, 300)}), (Is{false, false}));
+  EXPECT_EQ(Unknown({At("host1", 0, 100), At("vm1", 90, 300)}), (Is{true, true}));
+  // A node's own events are in order whatever their bound.
+  EXPECT_EQ(Unknown({At("vm1", 0, 100), At("vm1", 10, 110)}), (Is{false, false}));
+  // Not only neighbours: a wide one reaches over others.
+  EXPECT_EQ(Unknown({At("vm1", 0, 20), At("host1", -500, 700), At("host1", 900, 910)}),
+            (Is{true, true, false}));
+  // One family's clock can tell what the axis cannot; two families' clocks cannot be compared.
+  EXPECT_EQ(Unknown({At("host1", 0, 100, 0), At("vm1", 30, 130, 0)}), (Is{false, false}));
+  EXPECT_EQ(Unknown({At("host1", 0, 100, 0), At("vm1", 30, 130, 1)}), (Is{true, true}));
+  EXPECT_EQ(Unknown({At("host1", 0, 100, 0), At("vm1", 30, 130)}), (Is{true, true}));
+}
+
+TEST(TimelineTextTest, UnknownOrderIsShown) {
+  std::vector<Moment> moments = {At("host1", 0, 100'000), At("vm1", 90'000, 300'000)};
+  FindUnknownOrder(moments);
+  const std::string text = TimelineText(moments, 0, {.width = 0});
+  EXPECT_THAT(text, HasSubstr("~ +0.000050 s"));
+  EXPECT_THAT(text, HasSubstr("order unknown"));
+  EXPECT_TRUE(TimelineRows(moments, 0)[0]["order_unknown"]);
+  EXPECT_EQ(TimelineRows(moments, 0)[1]["bound_ns"], 105'000);
+}
+
 }  // namespace
 }  // namespace ringside

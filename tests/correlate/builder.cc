@@ -14,6 +14,7 @@ bool IsGuest(Count count) { return count >= Count::kGuestIrq && count <= Count::
 ClockReading Clock(int64_t now_ns) {
   ClockReading clock;
   clock.mono_ns = now_ns;
+  clock.raw_ns = now_ns + 7;
   clock.real_ns = now_ns + kWallNs;
   clock.width_ns = 50;
   return clock;

@@ -60,6 +60,7 @@ class Model {
 ClockReading Model::Clock(int64_t host_ns, bool guest) const {
   ClockReading clock;
   clock.mono_ns = host_ns + (guest ? o_.clock_offset_ns : 0);
+  clock.raw_ns = clock.mono_ns + 7;
   clock.real_ns = host_ns + kWallNs;
   clock.width_ns = 50;
   return clock;
