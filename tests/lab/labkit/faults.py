@@ -90,6 +90,7 @@ class Faults(FirstLight):
             if time.monotonic() - start > within_s:
                 raise LabError(f"{what}: not within {within_s} s; watch said\n"
                                f"{json.dumps(self._findings(), indent=1)}")
+            self._machine.check_alive()
             time.sleep(POLL_S)
         return time.monotonic() - start
 

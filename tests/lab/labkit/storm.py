@@ -12,13 +12,13 @@ Afterwards `slow.rsi` and `after.rsi` are cut out of the collector's store, as a
 import json
 import os
 import re
+import time
 
 from . import layout, oracles
 from .errors import LabError
 from .faults import Faults
 from .first_light import STORE, UDP_PORT
 from .light import Light
-from .qmp import qmp
 from .windows import Told, Windows, cut, expect, read_windows
 
 BUSY_POLL_US = 2_000  # longer than the gap between two datagrams, or the poller never meets one
@@ -32,7 +32,7 @@ PLAIN_MOST = 0.35
 # One write at a time: each finds the one before taken (kernel facts, 14).
 WRITE_GAP_US = 100
 WRITES_MOST = 900_000
-STORM_MOST_S = 240
+STORM_MOST_S = 600
 FILLED_WITHIN_S = 60
 CHAIN = ("external-injector", "irq-storm-risk", "irq-disabled", "dead-queue", "tun-ring-full",
          "suppressed-stall", "interrupt-merging")
@@ -106,30 +106,21 @@ class StormTwo(Faults):
 
     The program takes rx0's eventfd out of QEMU and writes to it without an entry behind it. The
     kernel gives up after more than 99,900 such interrupts of 100,000, unless a gap of 100 ms lies
-    between two: so nobody talks to the guest meanwhile, and the vCPU that takes them has a CPU of
-    the host to itself. Then datagrams fill what nobody empties: the queue's ring, the tap's ring,
-    and all else is dropped. At the end the queue is brought back by the very command that
-    `ringside explain` prints.
+    between two: so nobody talks to the guest meanwhile, and the program goes before everything
+    else. With one CPU in the host VM each interrupt is taken before the next is written. Then
+    datagrams fill what nobody empties: the queue's ring, the tap's ring, and all else is
+    dropped. At the end the queue is brought back by the very command that `ringside explain` prints.
     """
-
-    smp = 2
 
     def _before_programs(self):
         self._fd = self._find_eventfd()
         self._machine.guest.run("""
             irqs=$(sed -n 's/^ *\\([0-9]*\\):.* virtio0-[io][nu].*/\\1/p' /proc/interrupts)
             for irq in $irqs; do echo 0 > /proc/irq/$irq/smp_affinity_list; done""")
-        first = next(cpu["thread-id"] for cpu in qmp(self._machine, "query-cpus-fast")[0]
-                     if cpu["cpu-index"] == 0)
-        self._machine.host.run(f"""
-            for task in /proc/$(cat /run/guest.pid)/task/*; do
-              taskset -pc 1 ${{task##*/}} > /dev/null
-            done
-            taskset -pc 0 {first}""")
 
     def _measure(self):
         try:
-            self._timed("healthy", self._healthy)
+            self._timed("healthy", self._few_pings)
             self._expect_only()
             self._timed("storm", self._storm)
             self._timed("fill", self._fill)
@@ -139,6 +130,11 @@ class StormTwo(Faults):
             with open(os.path.join(self._out, "storm.json"), "w", encoding="utf-8") as f:
                 json.dump({"schema": 1, "seconds": self._seconds, "events": self._findings()}, f,
                           indent=1)
+
+    def _few_pings(self):
+        """Under 100 interrupts that find work: with more, the kernel's first 100,000 do not count."""
+        self._machine.host.run(f"ping -q -n -c 10 -i 0.1 {layout.GUEST_IP}")
+        time.sleep(10)  # a round of the collector's judging
 
     def _healthy(self):
         self._ping()
@@ -151,7 +147,7 @@ class StormTwo(Faults):
     def _storm(self):
         pid = self._machine.host.run("cat /run/guest.pid")
         self._background("host", "injector", "write-eventfd", pid, self._fd, WRITES_MOST,
-                         WRITE_GAP_US, "--cpu", 1)
+                         WRITE_GAP_US)
         self._machine.host.run("renice -n -20 -p $(cat /run/injector.pid)")
         seconds = self._wait_for("irq-disabled of rx0", STORM_MOST_S, self._seen("irq-disabled"))
         self._log(f"  irq-disabled: shown by watch {seconds:.1f} s after the first write")

@@ -35,6 +35,7 @@ args=(
   -pidfile /run/guest.pid
   -monitor unix:/run/guest.monitor,server=on,wait=off  # look_at_guest.py
   -qmp unix:/run/guest.qmp,server=on,wait=off
+  -d cpu_reset -D /share/guest-resets.log  # a guest that goes without a word leaves its registers
 )
 if [ -n "$LAB_VSOCK" ]; then
   modprobe vhost_vsock

@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Scenario effect: the same traffic with and without a tool that measures it.
+
+In turn, in one boot: nothing; `ringside record` in host and guest; bpftrace in the guest, with
+counts on the three tracepoints that ringside's guest programs use. Each time a flow to a busy
+poller and pings; counted by the guest's own /proc/interrupts and by a histogram of its function
+tracer, which is there all the time. Leaves effect.json.
+"""
+
+import json
+import os
+import re
+import time
+
+from . import layout
+from .errors import LabError
+from .first_light import NO_CEILING, READY, RUN, UDP_PORT
+from .light import Light
+
+ROUNDS = 10
+PACKETS = 1_500
+GAP_US = 1_000
+BUSY_POLL_US = 2_000
+PINGS = 100
+BPFTRACE_READY_S = 120
+BPFTRACE = ("tracepoint:irq:irq_handler_entry { @e[args->irq] = count(); }"
+            " tracepoint:irq:irq_handler_exit { @x[args->irq, args->ret] = count(); }"
+            " tracepoint:napi:napi_poll { @p[args->budget] = count(); }")
+TOOLS = ("nothing", "ringside", "bpftrace")
+# Two-sided 95% of Student's t with ROUNDS - 1 degrees of freedom.
+STUDENT = 2.26
+METRICS = (("interrupts", "RX interrupts per 1,000 packets"), ("none", "% of them without work"),
+           ("rtt_us", "round trip, us"))
+
+
+class Effect(Light):
+    """One run in a booted Machine; starts what it needs itself."""
+
+    programs = []
+
+    def _before_programs(self):
+        super()._before_programs()
+        self._rounds = {tool: [] for tool in TOOLS}
+        self._machine.guest.run("""
+            cd /sys/kernel/tracing/events/irq/irq_handler_exit
+            echo 'hist:keys=irq,ret' > trigger""")
+
+    def _measure(self):
+        self._round()  # everything once in memory
+        for number in range(ROUNDS):
+            for tool in TOOLS[number % 3:] + TOOLS[:number % 3]:
+                getattr(self, "_start_" + tool)()
+                time.sleep(1)
+                self._rounds[tool].append(self._round())
+                getattr(self, "_stop_" + tool)()
+            self._log(f"  round {number + 1}: "
+                      + "; ".join(f"{t} {self._rounds[t][-1]}" for t in TOOLS))
+        with open(os.path.join(self._out, "effect.json"), "w", encoding="utf-8") as f:
+            json.dump({"schema": 1, "release": self._machine.kernel.release,
+                       "rounds": self._rounds}, f, indent=1)
+
+    def _handlers(self):
+        """Of rx0 and rx1: (all interrupts, those whose handler found nothing)"""
+        text = self._machine.guest.run("""
+            cat /proc/interrupts /sys/kernel/tracing/events/irq/irq_handler_exit/hist""")
+        irqs = re.findall(r"^ *(\d+):((?: +\d+)+) .* virtio0-input\.\d+$", text, re.MULTILINE)
+        ends = re.findall(r"irq: +(\d+), ret: +(\d+) +\} hitcount: +(\d+)", text)
+        return (sum(sum(map(int, counts.split())) for _, counts in irqs),
+                sum(int(hits) for irq, ret, hits in ends
+                    if ret == "0" and irq in {number for number, _ in irqs}))
+
+    def _round(self):
+        before = self._handlers()
+        self._receive("guest", "udp", "udp-recv", UDP_PORT, 120, "--idle", 500, "--cpu", 1,
+                      "--busy-poll", BUSY_POLL_US)
+        self._machine.host.run(
+            self._tool("udp-send", layout.GUEST_IP, UDP_PORT, PACKETS, 64, GAP_US, 1), 90)
+        self._received("guest", "udp")
+        after = self._handlers()
+        ping = self._machine.host.run(f"ping -q -n -c {PINGS} -i 0.01 {layout.GUEST_IP}", 90)
+        interrupts = after[0] - before[0]
+        return {"interrupts": round(1000 * interrupts / PACKETS, 1),
+                "none": round(100 * (after[1] - before[1]) / max(1, interrupts), 2),
+                "rtt_us": round(1000 * float(re.search(r"= [\d.]+/([\d.]+)/", ping)[1]), 1)}
+
+    def _start_nothing(self):
+        pass
+
+    _stop_nothing = _start_nothing
+
+    def _start_ringside(self):
+        for side, name in (("host", "host1"), ("guest", "vm1")):
+            self._launch(side, f"{self._binaries['ringside']} record --role {side} --name {name} -q"
+                               f" {' '.join(NO_CEILING)} -o {RUN}/effect.rsi", READY, 90)
+
+    def _stop_ringside(self):
+        for side in ("guest", "host"):
+            self._end(side)
+
+    def _start_bpftrace(self):
+        self._launch("guest", f"bpftrace -e '{BPFTRACE}'", "Attaching", BPFTRACE_READY_S)
+
+    def _stop_bpftrace(self):
+        self._end("guest")
+
+    def _launch(self, side, command, ready, within_s):
+        said = self._sides[side].run(f"""
+            mkdir -p {RUN}; rm -f {RUN}/effect.*; > {RUN}/effect.log
+            {command} > {RUN}/effect.log 2>&1 < /dev/null &
+            echo $! > {RUN}/effect.pid
+            says_ready() {{ [[ $(< {RUN}/effect.log) == *{ready}* ]]; }}
+            wait_for {within_s} says_ready || cat {RUN}/effect.log""", within_s * 2)
+        if said:
+            raise LabError(f"{command} did not start:\n{said}")
+
+    def _end(self, side):
+        self._sides[side].run(f"""
+            pid=$(cat {RUN}/effect.pid)
+            kill -INT $pid && wait_for 60 "! kill -0 $pid 2> /dev/null" """, 120)
+
+    def _stop_programs(self):
+        pass
+
+
+def _difference(rounds, tool, metric):
+    """Mean of the rounds' differences to nothing, and half of its 95% interval."""
+    found = [with_it[metric] - without[metric]
+             for with_it, without in zip(rounds[tool], rounds["nothing"])]
+    mean = sum(found) / len(found)
+    spread = (sum((d - mean) ** 2 for d in found) / (len(found) - 1)) ** 0.5
+    return mean, STUDENT * spread / len(found) ** 0.5
+
+
+def judge_effect(_binaries, out_dir):
+    """Prints what each tool changes; ringside's part of the round trip must not lie above."""
+    with open(os.path.join(out_dir, "effect.json"), encoding="utf-8") as f:
+        rounds = json.load(f)["rounds"]
+    for metric, words in METRICS:
+        base = sum(r[metric] for r in rounds["nothing"]) / ROUNDS
+        changes = {tool: _difference(rounds, tool, metric) for tool in TOOLS[1:]}
+        print(f"{words:<34}{base:>10.1f}" + "".join(
+            f"   {tool} {mean:+.1f} [{mean - half:+.1f}, {mean + half:+.1f}]"
+            for tool, (mean, half) in changes.items()))
+        (ours, half), (theirs, other) = changes["ringside"], changes["bpftrace"]
+        if abs(ours) - half > abs(theirs) + other:
+            raise LabError(f"ringside changes {words} more than bpftrace does")
