@@ -215,8 +215,9 @@ void HostProbe::UpdateVcpus(Vm* vm, int64_t now_mono_ns) {
     info.vm_name = vm->names.name;
     info.vm_uuid = vm->names.uuid;
     info.owner_pid = vm->pid;
-    vm->vcpu_queues[number] = registry_->Update(absl::StrCat(info.device, "/", info.queue),
-                                                static_cast<uint64_t>(vcpu.tid), std::move(info));
+    const std::string name = absl::StrCat(info.device, "/", info.queue);  // before it is moved
+    vm->vcpu_queues[number] =
+        registry_->Update(name, static_cast<uint64_t>(vcpu.tid), std::move(info));
   }
 }
 

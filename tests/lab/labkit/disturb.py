@@ -142,7 +142,8 @@ class Disturb(Windows):
         agent = next(p for p in self.programs if p[0] == "agent-vm1")
         self._machine.guest.run("""
             rm -f /run/ringside/agent-vm1.code
-            mv /run/ringside/vm1.rsi /run/ringside/vm1-$SECONDS.rsi 2> /dev/null; true""")
+            mkdir -p /run/killed
+            mv /run/ringside/vm1.rsi* /run/killed/ 2> /dev/null; true""")
         self._start(*agent)
         self._wait_ready(agent[0], agent[1])
 
