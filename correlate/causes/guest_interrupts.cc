@@ -204,7 +204,7 @@ std::optional<SnapshotRange> NearlyAllNone(const Side& guest) {
     return irq && irq->hi && none && !ProductExceeds(*irq->hi, 999, none->lo, 1000);
   };
   auto run = LongestRun(guest, Count::kGuestIrq, is_so);
-  // On a busy machine a snapshot takes long: of a single step the ends say too little, of all enough.
+  // On a busy machine a snapshot takes long: one step says too little, all of them enough.
   if (!run) run = WhileNoneGrew(guest);
   if (run && !is_so(*run)) run.reset();
   // Fewer cannot show a share of 999 in 1,000: of 7,000, one with 998 shows it once in 1,000 times.

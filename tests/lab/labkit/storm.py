@@ -109,7 +109,7 @@ class StormTwo(Faults):
     between two: so nobody talks to the guest meanwhile, and the program goes before everything
     else. With one CPU in the host VM each interrupt is taken before the next is written. Then
     datagrams fill what nobody empties: the queue's ring, the tap's ring, and all else is
-    dropped. At the end the queue is brought back by the very command that `ringside explain` prints.
+    dropped. At the end the queue is brought back by the command that `ringside explain` prints.
     """
 
     def _before_programs(self):
@@ -132,7 +132,7 @@ class StormTwo(Faults):
                           indent=1)
 
     def _few_pings(self):
-        """Under 100 interrupts that find work: with more, the kernel's first 100,000 do not count."""
+        """Under 100 interrupts that find work: else the kernel's first 100,000 are in vain."""
         self._machine.host.run(f"ping -q -n -c 10 -i 0.1 {layout.GUEST_IP}")
         time.sleep(10)  # a round of the collector's judging
 
