@@ -61,6 +61,10 @@ void HostProbe::ReadRoute(const Queue& queue, std::vector<Reading>* readings) co
   add(Count::kKvmSlowpath, RS_HOOK_INATOMIC_EXIT, r.slowpath);
   add(Count::kIrqfdWoken, RS_HOOK_WOKEN_FENTRY, r.woken_fentry);
   add(Count::kIrqfdWoken, RS_HOOK_WOKEN_KPROBE, r.woken_kprobe);
+  // Of a vhost queue the masked signals are counted with its batches.
+  if (queue.vhost < 0 && config_.fn_irqfd_wakeup != 0) {
+    add(Count::kVhostMasked, RS_HOOK_EVENTFD_WRITE, r.written_masked);
+  }
   add(Count::kEventfdOther, RS_HOOK_EVENTFD_SIGNAL, r.signalled_in);
   add(Count::kEventfdVmm, RS_HOOK_EVENTFD_WRITE, r.written_vmm);
   add(Count::kEventfdWritten, RS_HOOK_EVENTFD_WRITE, r.written);
@@ -74,6 +78,9 @@ void HostProbe::ReadMessages(const Queue& queue, std::vector<Reading>* readings)
   readings->push_back({queue.id, Count::kKvmInjected, hook(RS_HOOK_APIC_ACCEPT), injected});
   readings->push_back({queue.id, Count::kKvmRejected, hook(RS_HOOK_MSI_SET_IRQ),
                        attempts > injected ? attempts - injected : 0});
+  if (!has(RS_HOOK_SYS_WRITE)) return;
+  readings->push_back({queue.id, Count::kEventfdVmm, hook(RS_HOOK_SYS_WRITE), r.written_vmm});
+  readings->push_back({queue.id, Count::kEventfdWritten, hook(RS_HOOK_SYS_WRITE), r.written});
 }
 
 void HostProbe::ReadCounters(std::vector<Reading>* readings) const {
@@ -168,13 +175,16 @@ void HostProbe::Between(std::vector<Sample>* samples, std::vector<GaugeSample>* 
 
 void HostProbe::ReadParts(std::vector<Part>* parts) const {
   if (parts_ == nullptr) return;
+  std::map<std::pair<QueueId, std::string>, uint64_t> writers;  // by process, of all its threads
   for (int row = 0; row < RS_MAX_PARTS; ++row) {
     const rs_part part = CopyPart(parts_[row]);
     if (!part.in_use || part.value == 0 || part.slot >= RS_MAX_SLOTS) continue;
     if (part.kind == RS_PART_WRITER) {
       const QueueId queue = queue_of_route_[part.slot];
       if (queue == QueueId{}) continue;
-      parts->push_back({queue, Count::kEventfdWritten, names_.Label(part), part.value});
+      const std::string thread = ProcessNames::ThreadLabel(part);
+      parts->push_back({queue, Count::kEventfdWritten, thread, part.value});
+      writers[{queue, names_.Label(part)}] += part.value;
     } else if (part.kind == RS_PART_DROP) {
       const QueueId queue = queue_of_tun_[part.slot];
       const auto reason = drop_reasons_.find(part.who);
@@ -185,6 +195,9 @@ void HostProbe::ReadParts(std::vector<Part>* parts) const {
                         reason == drop_reasons_.end() ? std::to_string(part.who) : reason->second),
            part.value});
     }
+  }
+  for (const auto& [writer, writes] : writers) {
+    parts->push_back({writer.first, Count::kEventfdWritten, writer.second, writes});
   }
 }
 

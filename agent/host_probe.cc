@@ -22,6 +22,8 @@ const std::vector<ProgramSpec>& MessagePrograms() {
        "msi"},
       {"msi_set_irq", RS_HOOK_MSI_SET_IRQ, "kvm.injected", "kvm:kvm_msi_set_irq", Rung::kTpBtf,
        "msi"},
+      {"msi_sys_write", RS_HOOK_SYS_WRITE, "eventfd.written", "raw_syscalls:sys_enter",
+       Rung::kTpBtf, "sys_write"},
   };
   return specs;
 }
@@ -99,14 +101,15 @@ bool HostProbe::StartFunctions(const ProbeOptions& probe_options) {
 bool HostProbe::StartTracepoints(const ProbeOptions& probe_options) {
   BpfObject::Options options{.name = "msi", .begin = ringside_bpf_msi_begin};
   options.end = ringside_bpf_msi_end;
+  options.config = config_ = probe_options.config;
   options.limit = probe_options.limit;
   options.types = probe_options.types;
   options.map_sizes = {{"hook_cells", cpus_ * RS_HOOKS}};
   auto bpf = BpfObject::Load(options, MessagePrograms());
   if (bpf.ok()) {
-    if (absl::Status filled = (*bpf)->FillFreeList("free_route", RS_MAX_SLOTS); !filled.ok()) {
-      bpf = filled;
-    }
+    absl::Status filled = (*bpf)->FillFreeList("free_route", RS_MAX_SLOTS);
+    if (filled.ok()) filled = (*bpf)->FillFreeList("free_parts", RS_MAX_PARTS);
+    if (!filled.ok()) bpf = filled;
   }
   if (bpf.ok()) (*bpf)->Attach();
   if (!bpf.ok() || !(*bpf)->attached(RS_HOOK_MSI_SET_IRQ)) {
@@ -120,6 +123,7 @@ bool HostProbe::StartTracepoints(const ProbeOptions& probe_options) {
     hook_ids_[MessagePrograms()[i].hook] = base_ + i;
   }
   routes_ = bpf_->Table<rs_route_slot>("route_slots");
+  parts_ = bpf_->Table<rs_part>("parts");
   return routes_ != nullptr;
 }
 

@@ -21,8 +21,11 @@ class ProcessNames {
   // the one of the thread that the kernel saw; kept from the first call on.
   const std::string& Label(const rs_part& part) const;
 
+  // Of a row whose `who` is a thread: "thread=COMM (TID)".
+  static std::string ThreadLabel(const rs_part& part);
+
  private:
-  mutable std::map<uint32_t, std::string> labels_;  // by pid
+  mutable std::map<uint32_t, std::string> labels_;  // by process id
 };
 
 }  // namespace ringside

@@ -68,6 +68,14 @@ static __always_inline bool compat_injected_inatomic(int ret) {
 #endif
 }
 
+/* The number that fdinfo shows for an eventfd, plus one; 0 in kernels that have none (b556db17b0e7,
+ * "eventfd: present id to userspace via fdinfo", 5.2). */
+static __always_inline u64 compat_eventfd_id(u64 ctx) {
+  struct eventfd_ctx *eventfd = (void *)ctx;
+  if (!bpf_core_field_exists(eventfd->id)) return 0;
+  return (u64)BPF_CORE_READ(eventfd, id) + 1;
+}
+
 /* What a message is told by beside its data: x86 by its address, which names the vCPU; arm64 by the
  * device's id, because all devices write to the one address of their ITS. */
 static __always_inline u32 compat_msi_key(struct kvm_kernel_irq_routing_entry *e) {

@@ -81,6 +81,7 @@ enum rs_hook {
   RS_HOOK_SOFTIRQ_EXIT,
   RS_HOOK_VGIC_QUEUED, /* arm64: return of vgic_queue_irq_unlock, whose entry is RS_HOOK_ACCEPT */
   RS_HOOK_VGIC_POPULATED,
+  RS_HOOK_SYS_WRITE, /* tracepoint sys_enter: writes to eventfds, without function hooks */
   RS_HOOKS
 };
 

@@ -11,6 +11,7 @@
 #include "parts.bpf.h"
 #include "merges.h"
 #include "pending.bpf.h"
+#include "irqfd.bpf.h"
 #include "host_join.bpf.h"
 #include "host_tun.bpf.h"
 #include "host_vhost.bpf.h"

@@ -2,23 +2,6 @@
 /* Host side: joins vhost queue, eventfd, irqfd and VM by pointer, without any help from the guest
  * and without waiting for an interrupt. */
 
-/* The irqfd that waits on an eventfd: the waiter whose function is irqfd_wakeup. At most one by
- * KVM's rule; a few other waiters (QEMU's poll) may stand before it. */
-static __noinline u64 irqfd_of_ctx(struct eventfd_ctx *ctx) {
-  if (!ctx || !config.fn_irqfd_wakeup) return 0;
-  u64 head = (u64)ctx + bpf_core_field_offset(ctx->wqh) +
-             bpf_core_field_offset(((struct wait_queue_head *)0)->head);
-  struct list_head *e = BPF_CORE_READ((struct list_head *)head, next);
-  for (int i = 0; i < 4 && e && (u64)e != head; i++) {
-    struct wait_queue_entry *w =
-        (void *)e - bpf_core_field_offset(((struct wait_queue_entry *)0)->entry);
-    if ((u64)BPF_CORE_READ(w, func) == config.fn_irqfd_wakeup)
-      return (u64)w - bpf_core_field_offset(((struct kvm_kernel_irqfd *)0)->wait);
-    e = BPF_CORE_READ(e, next);
-  }
-  return 0;
-}
-
 /* Slot of a route, given out at first sight; negative if none is left. */
 static __noinline int route_slot_for(u64 kvm, u32 gsi) {
   struct route_key key = {.kvm = kvm, .gsi = gsi};
@@ -52,11 +35,16 @@ static __noinline int route_of_irqfd(u64 address) {
   struct rs_route_slot *r = route_by_slot(slot);
   if (!r) return -1;
   u64 ctx = (u64)BPF_CORE_READ(irqfd, eventfd);
-  if (r->ctx != ctx) {
+  u64 id = compat_eventfd_id(ctx);
+  if (r->ctx != ctx || r->ctx_id != id) {
+    u64 old = r->ctx;
+    u32 *had = bpf_map_lookup_elem(&slot_of_ctx, &old);
+    if (had && *had == slot) bpf_map_delete_elem(&slot_of_ctx, &old);
     r->ctx = ctx;
-    u32 value = slot;
-    bpf_map_update_elem(&slot_of_ctx, &ctx, &value, BPF_ANY);
+    r->ctx_id = id;
   }
+  u32 value = slot;
+  bpf_map_update_elem(&slot_of_ctx, &ctx, &value, BPF_ANY);
   u32 lo = compat_msi_key(&irqfd->irq_entry);
   u32 data = BPF_CORE_READ(irqfd, irq_entry.msi.data);
   if (!r->injected && !r->rejected && !r->slowpath) {
@@ -65,6 +53,17 @@ static __noinline int route_of_irqfd(u64 address) {
     r->data = data;
   }
   return slot;
+}
+
+/* The same, when the eventfd's route is known: the kernel may have given the memory of an eventfd
+ * that is gone to another (a backend that connects anew), so the irqfd itself is asked. */
+static __always_inline int route_of_waiter(u64 ctx, u64 address) {
+  struct kvm_kernel_irqfd *irqfd = (void *)address;
+  u32 *known = bpf_map_lookup_elem(&slot_of_ctx, &ctx);
+  struct rs_route_slot *r = known ? route_by_slot(*known) : 0;
+  if (r && r->gsi == (u32)BPF_CORE_READ(irqfd, gsi) && r->kvm == (u64)BPF_CORE_READ(irqfd, kvm))
+    return *known;
+  return route_of_irqfd(address);
 }
 
 /* Joins a vhost queue to the route its eventfd leads to; keeps the last route while the eventfd

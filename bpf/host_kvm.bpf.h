@@ -18,8 +18,7 @@ static __always_inline int count_wake(u32 hook, u32 which, struct wait_queue_ent
   struct kvm_kernel_irqfd *irqfd =
       (void *)wait - bpf_core_field_offset(((struct kvm_kernel_irqfd *)0)->wait);
   u64 ctx = (u64)BPF_CORE_READ(irqfd, eventfd);
-  u32 *known = bpf_map_lookup_elem(&slot_of_ctx, &ctx);
-  int slot = known ? (int)*known : route_of_irqfd((u64)irqfd);
+  int slot = route_of_waiter(ctx, (u64)irqfd);
   struct rs_route_slot *r = slot < 0 ? 0 : route_by_slot(slot);
   struct cpu_scratch *cpu = cpu_scratch();
   if (!r || !cpu) {
@@ -31,7 +30,7 @@ static __always_inline int count_wake(u32 hook, u32 which, struct wait_queue_ent
   cpu->ctx = ctx;
   cpu->woken |= which;
   if (r->detail & detail_bit(RS_EVENT_IRQFD_WOKEN) && config.woken_hook == hook)
-    record_wake(r, hook, known ? *known : (u32)slot);
+    record_wake(r, hook, slot);
   if (which == WOKEN_FENTRY)
     r->woken_fentry++;
   else

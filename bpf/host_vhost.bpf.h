@@ -137,20 +137,35 @@ static __always_inline int count_signal(struct eventfd_ctx *eventfd) {
   return 0;
 }
 
+/* The route behind an eventfd that somebody writes to, from the first write on; negative for
+ * eventfds that have none. While the vector is masked no irqfd waits, and the eventfd that the
+ * route had is still its interrupt; its id says that it is not another one at the same place. */
+static __always_inline int route_of_written(u64 ctx, u64 irqfd) {
+  if (irqfd) return route_of_waiter(ctx, irqfd);
+  u32 *known = bpf_map_lookup_elem(&slot_of_ctx, &ctx);
+  struct rs_route_slot *r = known ? route_by_slot(*known) : 0;
+  return r && r->ctx == ctx && r->ctx_id == compat_eventfd_id(ctx) ? (int)*known : -1;
+}
+
 static __always_inline int count_write(struct file *file) {
   hook_hit(RS_HOOK_EVENTFD_WRITE);
   u64 key = (u64)BPF_CORE_READ(file, private_data);
-  u32 *route = bpf_map_lookup_elem(&slot_of_ctx, &key);
-  struct rs_route_slot *r = route ? route_by_slot(*route) : 0;
-  if (!r) return 0;
+  u64 irqfd = irqfd_of_ctx((struct eventfd_ctx *)key);
+  int slot = route_of_written(key, irqfd);
+  struct rs_route_slot *r = slot < 0 ? 0 : route_by_slot(slot);
+  if (!r) {
+    if (irqfd) hook_unplaced(RS_HOOK_EVENTFD_WRITE);
+    return 0;
+  }
   struct hit hit = {.number = count_up(&r->written), .value = bpf_get_current_pid_tgid() >> 32};
   if (r->detail & detail_bit(RS_EVENT_EVENTFD_WRITTEN)) {
     hit.pos = route_index(r);
-    detail_record(r->detail, RS_HOOK_EVENTFD_WRITE, RS_EVENT_EVENTFD_WRITTEN, *route, &hit);
+    detail_record(r->detail, RS_HOOK_EVENTFD_WRITE, RS_EVENT_EVENTFD_WRITTEN, slot, &hit);
   }
   struct task_struct *task = (void *)bpf_get_current_task();
   if ((u64)BPF_CORE_READ(task, mm) == r->mm) __sync_fetch_and_add(&r->written_vmm, 1);
-  count_part(RS_PART_WRITER, *route, bpf_get_current_pid_tgid() >> 32);
+  if (!irqfd && config.fn_irqfd_wakeup) __sync_fetch_and_add(&r->written_masked, 1);
+  count_part(RS_PART_WRITER, slot, (u32)bpf_get_current_pid_tgid());
   return 0;
 }
 

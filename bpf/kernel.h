@@ -109,8 +109,10 @@ struct tun_file {
   struct ptr_ring tx_ring;
 } FRAGMENT;
 struct tun_struct { struct tun_file *tfiles[256]; unsigned int numqueues; } FRAGMENT;
-struct eventfd_ctx { struct wait_queue_head wqh; } FRAGMENT;
+struct eventfd_ctx { struct wait_queue_head wqh; int id; } FRAGMENT;
 struct file { void *private_data; } FRAGMENT;
+struct fdtable { unsigned int max_fds; struct file **fd; } FRAGMENT;
+struct files_struct { struct fdtable *fdt; } FRAGMENT;
 struct vhost_virtqueue;
 struct vhost_dev {
   struct mm_struct *mm;

@@ -2,14 +2,20 @@
 /* Host side where the kernel refuses function hooks: KVM's own tracepoints. kvm_msi_set_irq is an
  * attempt to deliver one message; kvm_apic_accept_irq, in the same thread before anything else,
  * says that an APIC took it. The route is known by VM (the memory of the thread that injects) and
- * message only. An attempt that no APIC took is a rejection, by definition. */
+ * message only. An attempt that no APIC took is a rejection, by definition.
+ *
+ * Writes of other programs to the VM's eventfds (a vhost-user backend) are seen at the system call;
+ * there the eventfd's irqfd says which VM and message they are for. */
 #include "common.bpf.h"
 
 #include "detail.bpf.h"
 #include "host_maps.bpf.h"
+#include "irqfd.bpf.h"
+#include "parts.bpf.h"
 
 struct task_struct___mm {
   struct mm_struct *mm;
+  struct files_struct *files;
   int tgid;
 } FRAGMENT;
 
@@ -49,13 +55,78 @@ static __noinline int message_slot_for(struct message_key *key, u32 tgid) {
   return slot;
 }
 
+/* By thread: the route (slot) of the eventfd that it wrote to last, until its injection is seen. */
+struct {
+  __uint(type, BPF_MAP_TYPE_HASH);
+  __uint(max_entries, RS_MAX_SLOTS);
+  __type(key, u32);
+  __type(value, u32);
+} writing SEC(".maps");
+
+enum { NR_WRITE = 1, EVENTFD_BYTES = 8 };
+
+/* The open file behind a descriptor of this process; NULL if there is none. */
+static __always_inline struct file *file_of(struct task_struct___mm *task, u64 fd) {
+  struct fdtable *table = BPF_CORE_READ(task, files, fdt);
+  struct file **files = BPF_CORE_READ(table, fd);
+  struct file *file = 0;
+  if (fd >= BPF_CORE_READ(table, max_fds)) return 0;
+  bpf_probe_read_kernel(&file, sizeof(file), files + fd);
+  return file;
+}
+
+static __always_inline void count_sys_write(struct task_struct___mm *task, struct file *file) {
+  u64 ctx = (u64)BPF_CORE_READ(file, private_data);
+  struct kvm_kernel_irqfd *irqfd = (void *)irqfd_of_ctx((struct eventfd_ctx *)ctx);
+  if (!irqfd) return;
+  struct kvm *vm = BPF_CORE_READ(irqfd, kvm);
+  struct message_key key = {.mm = (u64)BPF_CORE_READ(vm, mm)};
+  key.address = BPF_CORE_READ(irqfd, irq_entry.msi.address_lo);
+  key.data = BPF_CORE_READ(irqfd, irq_entry.msi.data);
+  int slot = message_slot_for(&key, BPF_CORE_READ(vm, userspace_pid));
+  struct rs_route_slot *r = slot < 0 ? 0 : route_by_slot(slot);
+  if (!r) {
+    hook_unplaced(RS_HOOK_SYS_WRITE);
+    return;
+  }
+  r->ctx_id = compat_eventfd_id(ctx);
+  __sync_fetch_and_add(&r->written, 1);
+  if ((u64)BPF_CORE_READ(task, mm) == r->mm) __sync_fetch_and_add(&r->written_vmm, 1);
+  u32 tid = (u32)bpf_get_current_pid_tgid(), value = slot;
+  count_part(RS_PART_WRITER, slot, tid);
+  bpf_map_update_elem(&writing, &tid, &value, BPF_ANY);
+}
+
+/* Every system call comes by: all but writes of eight bytes leave at once. */
+SEC("tp_btf/sys_enter")
+int BPF_PROG(msi_sys_write, struct pt_regs *regs, long id) {
+  if (id != NR_WRITE) return 0;
+  hook_hit(RS_HOOK_SYS_WRITE);
+  u64 fd = 0, bytes = 0;
+  bpf_probe_read_kernel(&bytes, sizeof(bytes), &regs->rdx);
+  if (bytes != EVENTFD_BYTES) return 0;
+  bpf_probe_read_kernel(&fd, sizeof(fd), &regs->rdi);
+  struct task_struct___mm *task = (void *)bpf_get_current_task();
+  struct file *file = file_of(task, (u32)fd);
+  if (file) count_sys_write(task, file);
+  return 0;
+}
+
+/* The slot of the write under way in this thread, if it is for this message; negative if not. */
+static __always_inline int slot_of_writing(u32 tid, u32 address, u32 data) {
+  u32 *slot = bpf_map_lookup_elem(&writing, &tid);
+  struct rs_route_slot *r = slot ? route_by_slot(*slot) : 0;
+  return r && r->address == address && r->data == data ? (int)*slot : -1;
+}
+
 SEC("tp_btf/kvm_msi_set_irq")
 int BPF_PROG(msi_set_irq, u64 address, u64 data) {
   hook_hit(RS_HOOK_MSI_SET_IRQ);
   struct task_struct___mm *task = (void *)bpf_get_current_task();
   struct message_key key = {.mm = (u64)BPF_CORE_READ(task, mm), .address = address, .data = data};
   u64 id = bpf_get_current_pid_tgid();
-  int slot = message_slot_for(&key, id >> 32);
+  int slot = slot_of_writing((u32)id, key.address, key.data);
+  if (slot < 0) slot = message_slot_for(&key, id >> 32);
   struct rs_route_slot *r = slot < 0 ? 0 : route_by_slot(slot);
   if (!r) {
     hook_unplaced(RS_HOOK_MSI_SET_IRQ);

@@ -41,6 +41,7 @@ static __noinline int part_row(u32 kind, u32 slot, u32 who) {
   part->kind = kind;
   part->slot = slot;
   part->who = who;
+  part->tgid = bpf_get_current_pid_tgid() >> 32;
   bpf_get_current_comm(part->comm, sizeof(part->comm));
   part->in_use = 1;
   if (bpf_map_update_elem(&row_of_part, &key, &row, BPF_NOEXIST)) {

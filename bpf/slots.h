@@ -158,35 +158,35 @@ struct rs_route_slot {
   rs_u64 written;      /* eventfd_write by user space */
   rs_u64 signalled_in; /* signals by kernel users other than its own vhost queue */
   rs_u64 written_vmm;  /* of those written, by a thread of the VM's own process */
-  rs_u64 shared_pad;
+  rs_u64 ctx_id;       /* of its eventfd, as in /proc/PID/fdinfo; 0 where the kernel has none */
   /* route domain again (merges.h) */
   rs_u64 merge_doubt;           /* of merged_seen, may have been none */
   rs_u64 run_merges, run_taken; /* merges since nothing was found pending last; `taken` then */
   rs_u64 vgic_queued, vgic_populated; /* arm64: LPI newly on a list; handed over since (atomic) */
-  rs_u64 lpi_waiting, lpi, run_pad;   /* 1: queued and not yet handed over; its number */
+  rs_u64 lpi_waiting, lpi;       /* 1: queued and not yet handed over; its number */
+  rs_u64 written_masked;         /* of those written, no irqfd waited (atomic) */
 };
 RS_ASSERT(sizeof(struct rs_route_slot) == 256, "whole cache lines");
 
 /* How one count of one queue divides: rows of a bounded table. */
 enum rs_part_kind {
   RS_PART_BUSY = 1, /* guest slot: busy polls by process; `who` is its pid */
-  RS_PART_WRITER,   /* route slot: writes to its eventfd, likewise */
+  RS_PART_WRITER,   /* route slot: writes to its eventfd by thread; `who` is its id */
   RS_PART_DROP      /* tun slot: drops by reason; `who` is the kernel's number of it */
 };
 struct rs_part {
-  rs_u32 kind;
-  rs_u32 slot;
+  rs_u32 kind, slot;
   rs_u32 who;
   rs_u32 in_use;
   rs_u64 value;
   char comm[16]; /* of the thread that was seen first */
+  rs_u32 tgid, pad; /* its process */
 };
 
 /* Host side: one queue of a tap, one row per CPU. */
 struct rs_tun_cell {
   rs_u64 offered; /* at entry */
-  rs_u64 enqueued;
-  rs_u64 dropped;
+  rs_u64 enqueued, dropped;
   rs_u64 unknown; /* return value that is neither */
 };
 struct rs_tun_slot {

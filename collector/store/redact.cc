@@ -62,6 +62,7 @@ size_t PathBytes(std::string_view text) {
 }
 
 constexpr std::string_view kProcess = "process=";
+constexpr std::string_view kThread = "thread=";
 constexpr std::string_view kTaskFact = "task.";
 constexpr std::string_view kDisabled = "Disabling IRQ #";
 
@@ -201,14 +202,15 @@ void Redactor::ApplyTo(QueueInfo& queue) {
 
 void Redactor::ApplyTo(Snapshot& snapshot) {
   for (Part& part : snapshot.parts) {
-    if (!part.label.starts_with(kProcess)) {
+    const std::string_view what = part.label.starts_with(kThread) ? kThread : kProcess;
+    if (!part.label.starts_with(what)) {
       part.label = Text(part.label);
       continue;
     }
-    const size_t pid = std::min(part.label.rfind(" ("), part.label.size());
-    part.label = fmt::format("{}{}{}", kProcess,
-                             Task(part.label.substr(kProcess.size(), pid - kProcess.size())),
-                             part.label.substr(pid));
+    const size_t id = std::min(part.label.rfind(" ("), part.label.size());
+    part.label =
+        fmt::format("{}{}{}", what, Task(part.label.substr(what.size(), id - what.size())),
+                    part.label.substr(id));
   }
 }
 

@@ -26,5 +26,15 @@ TEST(PartsTest, OneThatIsGoneByWhatTheKernelSaw) {
   EXPECT_EQ(names.Label(part), "process=sixteen-letters! (4294967295)");
 }
 
+TEST(PartsTest, AWriterIsItsProcessAndItsThread) {
+  ProcessNames names;
+  rs_part part{.kind = RS_PART_WRITER, .who = 4720, .in_use = 1};
+  part.tgid = static_cast<uint32_t>(getpid());
+  std::strcpy(part.comm, "pmd-c00/id:8");
+  const std::string own = ReadText("/proc/self/comm");
+  EXPECT_EQ(names.Label(part), "process=" + own + " (" + std::to_string(getpid()) + ")");
+  EXPECT_EQ(ProcessNames::ThreadLabel(part), "thread=pmd-c00/id:8 (4720)");
+}
+
 }  // namespace
 }  // namespace ringside

@@ -156,6 +156,7 @@ TEST(SaveTest, NamesInSentencesAreReplacedEverywhereAlike) {
     queue.vm_name = "customer.example";
     Snapshot snapshot = MakeSnapshot(1, true, {});
     snapshot.parts = {{QueueId{1}, Count::kTunOffered, "process=secret worker (12)", 9},
+                      {QueueId{1}, Count::kTunOffered, "thread=secret worker (13)", 9},
                       {QueueId{1}, Count::kTunDropped, "reason=FULL_RING", 7}};
     AppendAll(*writer, Key("prod-db 7"),
               {hello, queue, snapshot, Fact{1, "tap-prod-db.address", "52:54:00:aa:bb:cc"},
@@ -185,7 +186,7 @@ TEST(SaveTest, NamesInSentencesAreReplacedEverywhereAlike) {
   EXPECT_EQ(Rows(scratch / "b.rsi", "SELECT text FROM log_lines ORDER BY id"),
             (Texts{"Disabling IRQ #33", "(removed)"}));
   EXPECT_EQ(Rows(scratch / "b.rsi", "SELECT text FROM labels ORDER BY id"),
-            (Texts{"process=task1 (12)", "reason=FULL_RING"}));
+            (Texts{"process=task1 (12)", "thread=task1 (13)", "reason=FULL_RING"}));
   EXPECT_EQ(Rows(scratch / "b.rsi", "SELECT what FROM gaps ORDER BY what"),
             (Texts{"agent guest1 lost", "collector1: guest1 and eth1"}));
 }

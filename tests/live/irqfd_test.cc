@@ -142,6 +142,10 @@ TEST_F(LiveIrqfdTest, EveryWriteIsOneInjectionOfThatRoute) {
     ++routes;
     EXPECT_EQ(injected->lo, static_cast<uint64_t>(kWrites));
     EXPECT_EQ(injected->hi, static_cast<uint64_t>(kWrites));
+    const CountCell* written = queue.Find(Count::kEventfdWritten);
+    ASSERT_NE(written, nullptr);
+    EXPECT_EQ(written->lo, static_cast<uint64_t>(kWrites)) << "from the first one on";
+    EXPECT_EQ(written->hi, static_cast<uint64_t>(kWrites));
     std::cout << queue.host_queue << ": kvm.injected " << injected->lo << ".." << *injected->hi
               << " (" << injected->hook << ")\n";
   }

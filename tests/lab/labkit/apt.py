@@ -7,6 +7,7 @@ The addresses of the mirrors are those of the machine's apt configuration, read 
 
 import os
 import re
+import shutil
 import subprocess
 
 from .errors import LabError
@@ -52,6 +53,37 @@ class Apt:
         if len(new) != 1:
             raise LabError(f"{package} {version}: {len(new)} files downloaded")
         return os.path.join(folder, new[0])
+
+    def names_like(self, pattern):
+        """Packages whose whole name a regular expression finds: names that carry a version."""
+        prefix = re.match(r"[a-z0-9+.-]*[a-z0-9-]", pattern)[0]
+        return sorted(n for n in self.names(prefix) if re.fullmatch(pattern, n))
+
+
+def unpack_lacking(packages, folder):
+    """Unpacks packages that this machine lacks, and what they need, into folder; installs nothing.
+
+    Does nothing where folder already holds them.
+    """
+    want, record = " ".join(packages), f"{folder}.packages"
+    if os.path.exists(record):
+        with open(record, encoding="utf-8") as f:
+            if f.read() == want:
+                return
+    cache = f"{folder}.apt"
+    for path in (folder, cache):
+        shutil.rmtree(path, ignore_errors=True)
+    os.makedirs(os.path.join(cache, "archives", "partial"))
+    os.makedirs(folder)
+    run(["apt-get", "-q", "-y", "--no-install-recommends", "--download-only",
+         "-o", f"Dir::Cache={cache}", "-o", "Debug::NoLocking=1", "-o", "APT::Sandbox::User=root",
+         "install", *packages])
+    for name in sorted(os.listdir(os.path.join(cache, "archives"))):
+        if name.endswith(".deb"):
+            run(["dpkg", "-x", os.path.join(cache, "archives", name), folder])
+    shutil.rmtree(cache)
+    with open(record, "w", encoding="utf-8") as f:
+        f.write(want)
 
 
 def _archives():

@@ -7,6 +7,9 @@ HOST_CONTROL_IP = "192.168.78.1"
 GUEST_CONTROL_IP = "192.168.78.2"
 HOST_PLAIN_IP = "192.168.79.1"
 GUEST_PLAIN_IP = "192.168.79.2"
+# Of the bridge that Open vSwitch makes for eth0, and of eth0 on it.
+BR0_IP = "192.168.76.1"
+GUEST_BR0_IP = "192.168.76.2"
 
 VM_NAME = "vm1"
 VM_UUID = "d88dabb9-654a-4024-af2a-081ce3aa3757"
@@ -24,6 +27,9 @@ _COMMON = {
     "LAB_GUEST_PLAIN_IP": GUEST_PLAIN_IP,
     "LAB_TAP2_MAC": "52:54:00:79:00:01",
     "LAB_ETH2_MAC": "52:54:00:79:00:02",
+    "LAB_BR0_IP": BR0_IP,
+    "LAB_GUEST_BR0_IP": GUEST_BR0_IP,
+    "LAB_BR0_MAC": "52:54:00:76:00:01",
     "LAB_VM_NAME": VM_NAME,
     "LAB_VM_UUID": VM_UUID,
 }

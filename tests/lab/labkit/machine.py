@@ -56,6 +56,7 @@ class Machine:
         self._platform = platform
         self.vsock = False  # the guest has a vsock device, CID 3
         self.plain_nic = False  # the guest has a third NIC, eth2 on tap2, with event_idx=off
+        self.ovs = None  # folder of Open vSwitch's packages: it serves the guest's measured NICs
         self._smp = smp
         self._bare = bare
         self._log = log
@@ -90,7 +91,8 @@ class Machine:
                      "LAB_GUEST_INITRD": os.path.join(self.run_dir, "guest.cpio")}
             words = {"LAB_GUEST_APPEND": self.guest_kernel.append_nested(),
                      "LAB_VSOCK": "yes" if self.vsock else "",
-                     "LAB_PLAIN_NIC": "yes" if self.plain_nic else ""}
+                     "LAB_PLAIN_NIC": "yes" if self.plain_nic else "",
+                     "LAB_OVS": self.ovs or ""}
             initramfs.build(kernel, os.path.join(self.run_dir, f"{role}.cpio"), modules,
                             os.path.join(VM_DIR, init), layout.config(role, {**paths, **words}),
                             programs)
@@ -114,7 +116,7 @@ class Machine:
 
     def _qemu_argv(self, host_fd, guest_fd):
         return [
-            *self._platform.qemu, "-smp", str(self._smp), "-m", "4G",
+            *self._platform.qemu, "-smp", str(self._smp), "-m", "5G" if self.ovs else "4G",
             "-display", "none", "-nodefaults", "-no-reboot", "-serial", "file:host.console",
             "-kernel", self.kernel.image, "-initrd", "host.cpio",
             "-append", self._platform.append,

@@ -19,9 +19,6 @@ args=(
   -accel kvm -cpu host -smp 2 -m 1536M
   -display none -nodefaults -no-reboot -serial file:/share/guest.console
   -kernel "$LAB_KERNEL" -initrd "$LAB_GUEST_INITRD" -append "$append"
-  # The measured NIC: a vector per queue, one for configuration, one spare as other VMMs give it.
-  -netdev tap,id=net0,ifname=tap0,script=no,downscript=no,vhost=on,queues=2
-  -device "virtio-net-pci,netdev=net0,addr=4,mac=$LAB_ETH0_MAC,mq=on,vectors=6,romfile="
   # The agent's own way to the collector.
   -netdev tap,id=net1,ifname=tap1,script=no,downscript=no,vhost=on
   -device "virtio-net-pci,netdev=net1,addr=5,mac=$LAB_ETH1_MAC,romfile="
@@ -37,6 +34,24 @@ args=(
   -qmp unix:/run/guest.qmp,server=on,wait=off
   -d cpu_reset -D /share/guest-resets.log  # a guest that goes without a word leaves its registers
 )
+# The measured NIC: a vector per queue, one for configuration, one spare as other VMMs give it.
+nic=virtio-net-pci,mq=on,vectors=6,romfile=
+if [ -n "$LAB_OVS" ]; then
+  # Open vSwitch maps the guest's memory. It takes no packets that are still to be cut or summed.
+  nic+=,csum=off,gso=off,guest_csum=off,guest_tso4=off,guest_tso6=off
+  args+=(
+    -object memory-backend-memfd,id=memory,size=1536M,share=on -machine memory-backend=memory
+    -chardev socket,id=vhu0,path=/run/vhu0.sock,server=on,wait=off
+    -netdev vhost-user,id=net0,chardev=vhu0,queues=2
+    -device "$nic,netdev=net0,addr=4,mac=$LAB_ETH0_MAC"
+    -chardev socket,id=vhu1,path=/run/vhu1.sock,server=on,wait=off
+    -netdev vhost-user,id=net2,chardev=vhu1,queues=2
+    -device "$nic,netdev=net2,addr=10,mac=$LAB_ETH2_MAC,event_idx=off"
+  )
+else
+  args+=(-netdev tap,id=net0,ifname=tap0,script=no,downscript=no,vhost=on,queues=2
+    -device "$nic,netdev=net0,addr=4,mac=$LAB_ETH0_MAC")
+fi
 if [ -n "$LAB_VSOCK" ]; then
   modprobe vhost_vsock
   args+=(-device vhost-vsock-pci,guest-cid=3,addr=9)

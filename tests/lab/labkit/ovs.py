@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Scenario ovs: Open vSwitch with DPDK serves both measured NICs of the guest (vm/ovs.sh).
+
+eth0 has EVENT_IDX, eth2 has not: there Open vSwitch signals while the interrupt is still pending,
+and KVM merges. What Open vSwitch says itself, signals by queue, is the oracle.
+"""
+
+import json
+import os
+import re
+import time
+
+from . import apt, layout
+from .errors import LabError
+from .first_light import UDP_PORT, FirstLight
+
+# Names of the drivers' packages end in the version of their interface.
+PACKAGES = ["openvswitch-switch", "openvswitch-switch-dpdk"]
+DRIVERS = ["librte-bus-pci", "librte-bus-vdev", "librte-mempool-ring", "librte-net-af-packet"]
+
+# Port of Open vSwitch -> the guest's NIC behind it, this side's address of the way there, its own.
+PORTS = {"vhu0": ("eth0", layout.HOST_IP, layout.GUEST_IP),
+         "vhu1": ("eth2", layout.HOST_PLAIN_IP, layout.GUEST_PLAIN_IP)}
+QUEUES = ("rx0", "tx0", "rx1", "tx1")
+STATISTICS_S = 6  # Open vSwitch brings them up to date every 5 s
+
+HOST_SCRIPT = "".join(
+    f'echo "{port} $(ovs-vsctl get Interface {port} statistics)"\n' for port in PORTS)
+GUEST_SCRIPT = "cat /proc/interrupts /proc/net/softnet_stat\n" + "".join(
+    f'device=$(readlink /sys/class/net/{netdev}/device); echo "{port} ${{device##*/}}"\n'
+    for port, (netdev, *_) in PORTS.items())
+
+
+def prepare(work_dir):
+    """The folder in work_dir with Open vSwitch's packages, unpacked; nothing is installed."""
+    own = apt.Apt()
+    drivers = [name for stem in DRIVERS for name in own.names_like(stem + r"[0-9.]+")]
+    folder = os.path.join(work_dir, "ovs")
+    apt.unpack_lacking(PACKAGES + drivers, folder)
+    return folder
+
+
+def guest_queue(statistic):
+    """rx_q1_guest_notifications, which is of what OVS receives, is of the guest's tx1."""
+    found = re.fullmatch(r"([rt]x)_q(\d+)_guest_notifications", statistic)
+    return found and {"rx": "tx", "tx": "rx"}[found[1]] + found[2]
+
+
+def parse_host(text):
+    """{port: {"statistics": all, "notifications": {queue as the guest has it: signals}}}"""
+    ports = {}
+    for port, words in re.findall(r"^(vhu\d) \{(.*)\}$", text, re.MULTILINE):
+        statistics = {k: int(v) for k, v in re.findall(r"(\w+)=(\d+)", words)}
+        notifications = {guest_queue(k): v for k, v in statistics.items() if guest_queue(k)}
+        ports[port] = {"statistics": statistics, "notifications": notifications}
+    return ports
+
+
+def parse_guest(text):
+    """{port: {"virtio": its device, "interrupts": {queue: count}}}, and softnet_stat's squeezes."""
+    result = {"squeezed": sum(int(row.split()[2], 16) for row in text.splitlines()
+                              if re.fullmatch(r"([0-9a-f]{8} ?)+", row))}
+    for port, virtio in re.findall(r"^(vhu\d) (virtio\d+)$", text, re.MULTILINE):
+        lines = re.findall(rf"^ *\d+:((?: +\d+)+) .* {virtio}-(in|out)put\.(\d+)$", text,
+                           re.MULTILINE)
+        counts = {("rx" if way == "in" else "tx") + n: sum(map(int, words.split()))
+                  for words, way, n in lines}
+        result[port] = {"virtio": virtio, "interrupts": counts}
+    return result
+
+
+class Ovs(FirstLight):
+    """One run in a booted Machine whose `ovs` is set."""
+
+    prepare = staticmethod(prepare)
+
+    def _before_programs(self):
+        # One packet makes each bridge learn where the guest is; before that it floods.
+        for _, _, address in PORTS.values():
+            self._machine.host.run(f"ping -q -c 2 {address}")
+
+    def _measure(self):
+        self._snapshots.append(self._snapshot("start"))
+        try:
+            self._timed("traffic", self._all_traffic)
+        finally:
+            self._write()
+
+    def _snapshot(self, name):
+        time.sleep(STATISTICS_S)
+        return {"name": name, "host": parse_host(self._machine.host.run(HOST_SCRIPT)),
+                "guest": parse_guest(self._machine.guest.run(GUEST_SCRIPT))}
+
+    def _all_traffic(self):
+        for port, (_, here, there) in PORTS.items():
+            self._phase(f"ping-{port}", lambda there=there: self._ping_to(there))
+            self._phase(f"udp-to-guest-{port}",
+                        lambda there=there: self._udp_to(there, 4_000, 2_000, 16))
+            self._phase(f"udp-to-host-{port}", lambda here=here: self._udp_from(here, 1_500))
+        self._phase("ping-br0", lambda: self._ping_to(layout.GUEST_BR0_IP))
+
+    def _phase(self, name, traffic):
+        start = time.monotonic()
+        sent = traffic()
+        self._snapshots.append(self._snapshot(name))
+        last = len(self._snapshots) - 1
+        self._phases.append({"name": name, "from": last - 1, "to": last, "traffic": sent})
+        what = "; ".join(f"{t['side']} {t['line']}" for t in sent)
+        self._log(f"  {name}: {time.monotonic() - start:.1f} s: {what}")
+
+    def _ping_to(self, address):
+        text = self._machine.host.run(f"ping -q -n -c 50 -i 0.02 {address}")
+        got = re.search(r"(\d+) packets transmitted, (\d+) received", text)
+        return [self._result("host", f"requests={got[1]} replies={got[2]}")]
+
+    def _udp_to(self, address, count, gap_us, burst):
+        self._receive("guest", "udp", "udp-recv", UDP_PORT, 120, "--idle", 1000)
+        send = self._tool("udp-send", address, UDP_PORT, count, 64, gap_us, 64, "--burst", burst)
+        line = self._machine.host.run(send, 90)
+        return [self._result("host", line), self._received("guest", "udp")]
+
+    def _udp_from(self, address, count):
+        """One pinned sender per guest CPU: the driver gives each CPU its own transmit queue."""
+        self._receive("host", "udp", "udp-recv", UDP_PORT, 120, "--idle", 1000)
+        send = [self._tool("udp-send", address, UDP_PORT, count, 64, 2_000, 1, "--burst", 8,
+                           "--cpu", cpu) for cpu in (0, 1)]
+        lines = self._machine.guest.run(f"{send[0]} & {send[1]}; wait", 90).splitlines()
+        return [*(self._result("guest", line) for line in lines), self._received("host", "udp")]
+
+    def _collect(self):
+        self._machine.host.run("mkdir -p /share/host; cp /run/openvswitch/*.log /share/host/")
+        super()._collect()
+
+    def _write(self):
+        result = {"schema": 1, "scenario": "ovs", "release": self._machine.kernel.release,
+                  "guest_release": self._machine.guest_kernel.release, "rungs": self._rungs,
+                  "seconds": self._seconds, "phases": self._phases, "snapshots": self._snapshots}
+        with open(os.path.join(self._out, "ovs.json"), "w", encoding="utf-8") as f:
+            json.dump(result, f, indent=1)
+            f.write("\n")
+
+
+def growth(oracles, port, queue):
+    """(signals by Open vSwitch, interrupts in the guest) from the first reading to the last."""
+    first, last = oracles["snapshots"][0], oracles["snapshots"][-1]
+    signals = [s["host"][port]["notifications"][queue] for s in (first, last)]
+    interrupts = [s["guest"][port]["interrupts"][queue] for s in (first, last)]
+    return signals[1] - signals[0], interrupts[1] - interrupts[0]
+
+
+def judge_ovs(binaries, out_dir):
+    """What Open vSwitch signalled against what the guest took, and the ledger against both."""
+    with open(os.path.join(out_dir, "ovs.json"), encoding="utf-8") as f:
+        oracles = json.load(f)
+    for port in PORTS:
+        for queue in QUEUES:
+            signals, interrupts = growth(oracles, port, queue)
+            print(f"{port}/{queue}: signals {signals}, interrupts {interrupts}")
+            if signals == 0 or interrupts == 0 or interrupts > signals:
+                raise LabError(f"{port}/{queue}: {signals} signals, {interrupts} interrupts")
