@@ -285,7 +285,7 @@ absl::Status Agent::Step() {
     next_snapshot_mono_ns_ =
         now + (options_.snapshot_interval_ns << governor_.plan().interval_shift);
     if (absl::Status status = TakeSnapshot(full); !status.ok()) return status;
-    for (Fact& fact : facts_.Changed(now, registry_)) {
+    for (Fact& fact : facts_.Changed(now, registry_, probes_)) {
       if (absl::Status status = Put(std::move(fact)); !status.ok()) return status;
     }
     if (absl::Status status = SayLate(now); !status.ok()) return status;

@@ -83,7 +83,8 @@ void Facts::ReadDevice(const std::string& netdev) {
   }
 }
 
-std::vector<Fact> Facts::Changed(int64_t now_mono_ns, const QueueRegistry& registry) {
+std::vector<Fact> Facts::Changed(int64_t now_mono_ns, const QueueRegistry& registry,
+                                 const std::vector<std::unique_ptr<Probe>>& probes) {
   if (now_mono_ns < next_mono_ns_) return {};
   next_mono_ns_ = now_mono_ns + kEveryNs;
   now_mono_ns_ = now_mono_ns;
@@ -113,6 +114,9 @@ std::vector<Fact> Facts::Changed(int64_t now_mono_ns, const QueueRegistry& regis
     Note(queue->irq_name + ".effective_affinity", ReadText(irq + "/effective_affinity_list", 256));
   }
   for (const std::string& netdev : netdevs) ReadDevice(netdev);
+  std::map<std::string, std::string> of_probes;
+  for (const auto& probe : probes) probe->ReadFacts(&of_probes);
+  for (const auto& [name, value] : of_probes) Note(name, value);
   return std::exchange(changed_, {});
 }
 

@@ -5,6 +5,7 @@
 #define RINGSIDE_AGENT_FACTS_H_
 
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -14,8 +15,10 @@ namespace ringside {
 
 class Facts {
  public:
-  // Facts that are new or changed since the last call; reads at most every 5 s. Agent thread only.
-  std::vector<Fact> Changed(int64_t now_mono_ns, const QueueRegistry& registry);
+  // Facts that are new or changed since the last call, those of the probes too; reads at most every
+  // 5 s. Agent thread only.
+  std::vector<Fact> Changed(int64_t now_mono_ns, const QueueRegistry& registry,
+                            const std::vector<std::unique_ptr<Probe>>& probes);
 
  private:
   void Note(const std::string& name, const std::string& value);

@@ -143,6 +143,9 @@ void HostProbe::Between(std::vector<Sample>* samples, std::vector<GaugeSample>* 
     if (vm != nullptr && vm->vcpus->running()) {
       gauges->push_back({queue.id, Gauge::kVmRunning, *vm->vcpus->running() ? 1u : 0u});
     }
+    if (queue.route >= 0 && functions_) {
+      gauges->push_back({queue.id, Gauge::kEpoch, routes_[queue.route].epoch});
+    }
     if (!functions_ || queue.vhost < 0) continue;
     rs_walk_out out;
     if (!bpf_->Walk(RS_WALK_VHOST, vhosts_[queue.vhost].id.object, 0, &out).ok() || !out.ok) {
@@ -158,9 +161,6 @@ void HostProbe::Between(std::vector<Sample>* samples, std::vector<GaugeSample>* 
       gauges->push_back({queue.id, gauge, out.value[value]});
     }
     gauges->push_back({queue.id, Gauge::kJumps, vhosts_[queue.vhost].jumps});
-    if (queue.route >= 0) {
-      gauges->push_back({queue.id, Gauge::kEpoch, routes_[queue.route].epoch});
-    }
     const volatile rs_vhost_slot& slot = vhosts_[queue.vhost];
     if (slot.signalled > 0) {
       gauges->push_back({queue.id, Gauge::kSignalledAt, static_cast<uint16_t>(slot.signal_pos)});

@@ -48,6 +48,41 @@ void HostProbe::RetireRoute(int slot) {
   bpf_map_delete_elem(bpf_->MapFd("slot_of_lpi"), &lpi);
 #endif
   queues_.erase(absl::StrCat("route:", slot));
+  vhost_user_.erase(slot);
+}
+
+// Which programs write to the eventfds of routes without a queue of vhost's, and how these call
+// them. A backend that connects anew has new eventfds, perhaps with a new route: of two routes
+// whose eventfd had the same number, the one that was found later has it now.
+void HostProbe::NameRoutes() {
+  std::map<int, std::set<int>> writers;  // by route
+  std::set<int> pids;
+  for (int row = 0; parts_ != nullptr && row < RS_MAX_PARTS && parts_[row].in_use; ++row) {
+    const int slot = static_cast<int>(parts_[row].slot);
+    if (parts_[row].kind != RS_PART_WRITER || slot >= RS_MAX_SLOTS || routes_[slot].vhost != 0 ||
+        retired_routes_.contains(slot)) {
+      continue;
+    }
+    const int pid = static_cast<int>(parts_[row].tgid);
+    const auto vm = vms_.find(routes_[slot].mm);
+    if (vm != vms_.end() && vm->second.pid == pid) continue;  // the VMM itself
+    writers[slot].insert(pid);
+    pids.insert(pid);
+  }
+  vhost_user_ports_.Look(pids);
+  std::map<uint64_t, int> newest;  // route by eventfd
+  for (const auto& [slot, of_slot] : writers) newest[routes_[slot].ctx_id] = slot;
+  for (const auto& [id, slot] : newest) {
+    const VhostUserQueue* queue = id == 0 ? nullptr : vhost_user_ports_.Find(id - 1);
+    if (queue != nullptr && writers[slot].contains(queue->pid)) vhost_user_[slot] = *queue;
+  }
+}
+
+void HostProbe::ReadFacts(std::map<std::string, std::string>* facts) const {
+  for (const auto& [slot, queue] : vhost_user_) {
+    if (!queue.bridge.empty()) (*facts)[queue.port + ".bridge"] = queue.bridge;
+    (*facts)[queue.port + ".socket"] = queue.socket;
+  }
 }
 
 void HostProbe::RetireVhost(int slot) {

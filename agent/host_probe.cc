@@ -282,9 +282,15 @@ void HostProbe::UpdateRoute(int slot, int64_t now_mono_ns) {
   QueueInfo info{.mono_ns = now_mono_ns, .kind = QueueKind::kRoute};
   FillRoute(slot, &info);
   queue.mm = route.mm;
-  info.device = absl::StrCat("kvm-", info.owner_pid);
-  info.queue = functions_ ? absl::StrCat("gsi", route.gsi)
-                          : absl::StrFormat("msi-%08x-%04x", route.address, route.data);
+  if (const auto named = vhost_user_.find(slot); named != vhost_user_.end()) {
+    info.kind = QueueKind::kHost;
+    info.device = named->second.port;
+    info.queue = named->second.Queue();
+  } else {
+    info.device = absl::StrCat("kvm-", info.owner_pid);
+    info.queue = functions_ ? absl::StrCat("gsi", route.gsi)
+                            : absl::StrFormat("msi-%08x-%04x", route.address, route.data);
+  }
   queue.id = registry_->Update(absl::StrCat("route:", slot), route.kvm, std::move(info));
   queue_of_route_[slot] = queue.id;
 }
@@ -324,6 +330,7 @@ void HostProbe::Discover(int64_t now_mono_ns) {
     }
     for (int i = 0; i < RS_MAX_SLOTS && tuns_[i].in_use; ++i) UpdateTap(i, now_mono_ns);
   }
+  NameRoutes();
   for (int i = 0; i < RS_MAX_SLOTS && routes_[i].in_use; ++i) {
     if (!retired_routes_.contains(i)) UpdateRoute(i, now_mono_ns);
   }

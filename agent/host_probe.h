@@ -16,6 +16,7 @@
 #include "agent/probe.h"
 #include "agent/ring.h"
 #include "agent/vcpu_watch.h"
+#include "agent/vhost_user_ports.h"
 
 namespace ringside {
 
@@ -35,6 +36,7 @@ class HostProbe : public Probe {
   bool SetPaused(const std::set<std::string>& groups) override;
   void ReadCosts(std::vector<HookCost>* costs) const override;
   void ReadParts(std::vector<Part>* parts) const override;
+  void ReadFacts(std::map<std::string, std::string>* facts) const override;
   void Drain(std::vector<Mark>* marks, std::vector<Event>* events) override;
   void SetDetail(Details* details) override;
 
@@ -79,6 +81,7 @@ class HostProbe : public Probe {
   void UpdateVhost(int slot, int64_t now_mono_ns);
   void UpdateRoute(int slot, int64_t now_mono_ns);
   void UpdateTap(int slot, int64_t now_mono_ns);
+  void NameRoutes();
   int FindTun(uint32_t ifindex, uint32_t queue) const;
   const Vm& VmOf(uint64_t mm, int pid);
   const Vm* FindVm(const Queue& queue) const;
@@ -126,6 +129,8 @@ class HostProbe : public Probe {
   std::set<int> retired_vhosts_;                // slots of what is gone; never used again
   std::set<int> retired_routes_;
   uint64_t vms_gone_ = 0;
+  VhostUserPorts vhost_user_ports_;
+  std::map<int, VhostUserQueue> vhost_user_;  // by route slot; the last name is kept
   std::vector<QueueId> queue_of_vhost_;
   std::vector<QueueId> queue_of_route_;
   std::vector<QueueId> queue_of_tun_;

@@ -65,6 +65,8 @@ class Probe {
   virtual void Drain(std::vector<Mark>* marks, std::vector<Event>* events) = 0;
   // How counts divide, cumulative; tables are bounded.
   virtual void ReadParts(std::vector<Part>*) const {}
+  // Facts about its queues, by name; few, as they are asked for every few seconds.
+  virtual void ReadFacts(std::map<std::string, std::string>*) const {}
   // A kernel log line that came since the last call.
   virtual void OnLogLine(const LogLine&) {}
   // Does without the hooks of these cost groups, and with all others; true if hooks changed, whose

@@ -12,11 +12,13 @@ constexpr int kSchema = 1;
 
 Json CutJson(const Cut& cut) {
   Json json;
-  json["by"] = cut.by_position ? "position" : "time";
+  json["by"] = cut.by_position ? "position" : cut.by_quiet ? "quiet" : "time";
   if (cut.by_position) {
     json["from"] = cut.from_pos;
     json["to"] = cut.to_pos;
   } else {
+    if (cut.by_quiet) json["from_ns"] = cut.from_ns;
+    if (cut.by_quiet) json["to_ns"] = cut.to_ns;
     json["why"] = cut.why_not;
   }
   json["marks"] = cut.common_marks;

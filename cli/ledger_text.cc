@@ -39,7 +39,20 @@ std::string BindingText(const QueueLedger& queue) {
   return fmt::format("{}: {}", state, fmt::join(queue.binding.evidence, "; "));
 }
 
+std::string PiecesText(const Cut& cut) {
+  if (cut.epochs <= 1) return "";
+  return fmt::format("; {} pieces, because the interrupt's message changed", cut.epochs);
+}
+
 std::string CutText(const Cut& cut) {
+  if (cut.by_quiet) {
+    return fmt::format(
+        "by time, {} s between the first and the last of {} moments at which neither side moved "
+        "({}); {} of them agree; delivered - merged - irq {} since the first, F = {}{}",
+        Thousands(static_cast<uint64_t>(cut.to_ns - cut.from_ns) / 1'000'000'000),
+        Thousands(cut.common_marks), cut.why_not, Thousands(cut.marks_agreeing),
+        RangeText(cut.difference_min, cut.difference_max), cut.in_flight, PiecesText(cut));
+  }
   if (!cut.by_position) {
     return cut.why_not.empty() ? "by time" : fmt::format("by time: {}", cut.why_not);
   }
@@ -49,10 +62,7 @@ std::string CutText(const Cut& cut) {
       Thousands(cut.from_pos), Thousands(cut.to_pos), Thousands(cut.to_pos - cut.from_pos),
       Thousands(cut.common_marks), Thousands(cut.marks_agreeing),
       RangeText(cut.difference_min, cut.difference_max), cut.in_flight);
-  if (cut.epochs > 1) {
-    text += fmt::format("; {} pieces, because the interrupt's message changed", cut.epochs);
-  }
-  return text;
+  return text + PiecesText(cut);
 }
 
 std::string CountsText(const QueueLedger& queue, const Page& page) {
@@ -66,7 +76,7 @@ std::string CountsText(const QueueLedger& queue, const Page& page) {
     table.rows.push_back({{std::string(CountName(cell.count))},
                           {CountCellText(&cell)},
                           {cell.hook},
-                          {cell.at_position ? "position" : "time"},
+                          {!cell.at_position ? "time" : queue.cut.by_quiet ? "quiet" : "position"},
                           {std::string(CountText(cell.count)), Style::kDim}});
   }
   if (table.rows.empty()) return "  no count was observed\n";

@@ -24,7 +24,7 @@ Interval Optional(const QueueLedger& ledger, Count count) {
   const CountCell* cell = ledger.Find(count);
   if (cell == nullptr) return Interval::Exactly(0);
   Interval interval = *Cell(ledger, count);
-  if (ledger.cut.by_position && !cell->at_position) interval.lo = 0;
+  if (ledger.cut.common() && !cell->at_position) interval.lo = 0;
   return interval;
 }
 
@@ -177,7 +177,7 @@ void JudgeDelivery(const IdentityContext& context, QueueLedger* ledger) {
   const int64_t in_flight = int64_t{ledger->cut.in_flight} * ledger->cut.epochs;
   Claim claim{kDeliveryId, "in flight", in_flight, in_flight, true};
   claim.slack_why = "in flight";
-  if (!ledger->cut.by_position && !ledger->cut.why_not.empty()) {
+  if (!ledger->cut.common() && !ledger->cut.why_not.empty()) {
     // By time the two sides' edges are not the same instant: traffic between them is no fault.
     Identity identity = Judge(claim, *injected, *merged + *irq, ledger->binding);
     if (identity.verdict == Verdict::kViolated) {
@@ -200,7 +200,8 @@ void JudgeDelivery(const IdentityContext& context, QueueLedger* ledger) {
   const Cut& cut = ledger->cut;
   if (cut.common_marks > 0) {
     identity.why += "; " + std::to_string(cut.marks_agreeing) + " of " +
-                    std::to_string(cut.common_marks) + " common marks agree within " +
+                    std::to_string(cut.common_marks) +
+                    (cut.by_quiet ? " quiet moments" : " common marks") + " agree within " +
                     std::to_string(cut.in_flight) + " in flight";
     if (cut.marks_agreeing < cut.common_marks && identity.verdict == Verdict::kHolds) {
       identity.verdict = ledger->binding.provisional ? Verdict::kInconclusive : Verdict::kViolated;

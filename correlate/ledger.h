@@ -35,7 +35,7 @@ struct CountCell {
   uint64_t lo = 0;
   std::optional<uint64_t> hi;
   std::string hook;  // rung it came by: "tp_btf", "fentry", "kprobe", "tracepoint", "procfs"
-  bool at_position = false;  // cut at positions; else by time
+  bool at_position = false;  // between the cuts of Cut; else over the whole window, by time
 };
 
 // The named rest of an identity: [lo, hi], or what makes up one of its sides.
@@ -81,6 +81,12 @@ struct Cut {
   bool from_quiet = false;
   std::optional<int64_t> disagree_since_ns;  // axis; of the first mark that does not agree
   std::string why_not;                       // why not by position, where it is not
+  // Cut at moments at which neither side moved (quiet_cuts.h); `common_marks` are these moments.
+  bool by_quiet = false;
+  int64_t from_ns = 0;  // axis; of the first and of the last of them
+  int64_t to_ns = 0;
+  // Whether both sides' counts are about the same signals.
+  bool common() const { return by_position || by_quiet; }
 };
 
 struct QueueLedger {

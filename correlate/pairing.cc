@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <set>
 
+#include "correlate/quiet_cuts.h"
 #include "correlate/witness.h"
 #include "correlate/witness_pairing.h"
 
@@ -15,6 +16,7 @@ namespace {
 // Readings at different positions that speak for one queue; each is wrong by chance at most once in
 // sixteen times, so four leave less than one chance in 65,536.
 constexpr uint64_t kMovedEnough = 4;
+constexpr int64_t kAlikeSlack = 1;  // the pending bit is looked at a moment before it is set
 
 std::string Format(const char* format, uint64_t a, uint64_t b = 0) {
   char text[128];
@@ -46,6 +48,33 @@ struct Candidate {
   Binding binding;
   Turn turn;
 };
+
+// A queue whose backend is a program: the host has no ring of it, only the route of its interrupt.
+bool ByProgram(const LocalQueue& host) {
+  const StreamSeries& series = host.node->series;
+  return host.info.ring_address == 0 && host.info.ring_size == 0 &&
+         !series.HooksOf(host.info.id, Count::kEventfdWritten).empty() &&
+         series.HooksOf(host.info.id, Count::kVhostBatches).empty();
+}
+
+// Keys of such a queue beside its message: the ring's number, where its backend has said it, and
+// counts of both sides that grew alike, time and again.
+void AddKeysOfProgram(const LocalQueue& host, const LocalQueue& guest, Candidate* candidate) {
+  std::vector<std::string>& evidence = candidate->binding.evidence;
+  if (host.info.kind == QueueKind::kHost && host.info.queue == guest.info.queue) {
+    ++candidate->keys;
+    evidence.push_back(host.info.queue + " by the log of its backend, as in the guest");
+  } else if (host.info.kind == QueueKind::kHost) {
+    evidence.push_back("against: its backend calls it " + host.info.queue);
+    candidate->keys = 0;
+    return;
+  }
+  const uint64_t alike = CountedAlike(host, guest, kAlikeSlack);
+  if (alike >= kMovedEnough) {
+    ++candidate->keys;
+    evidence.push_back(Format("counts grew alike at %" PRIu64 " quiet moments", alike));
+  }
+}
 
 // Compares one host queue with one guest queue. Nothing if something speaks against them.
 std::optional<Candidate> Compare(const LocalQueue& host, const LocalQueue& guest) {
@@ -87,6 +116,7 @@ std::optional<Candidate> Compare(const LocalQueue& host, const LocalQueue& guest
     evidence.push_back(
         Format("index moved together at %" PRIu64 " readings", candidate.turn.moved));
   }
+  if (ByProgram(host)) AddKeysOfProgram(host, guest, &candidate);
   candidate.binding.bound = true;
   candidate.binding.provisional = candidate.keys < 2;
   return candidate;
@@ -155,7 +185,8 @@ std::vector<PositionReading> Positions(const LocalQueue& queue) {
 std::vector<QueuePair> PairQueues(const std::vector<LocalQueue>& queues) {
   std::vector<Candidate> candidates;
   for (size_t h = 0; h < queues.size(); ++h) {
-    if (queues[h].info.kind != QueueKind::kHost) continue;
+    const bool route = queues[h].info.kind == QueueKind::kRoute && ByProgram(queues[h]);
+    if (queues[h].info.kind != QueueKind::kHost && !route) continue;
     for (size_t g = 0; g < queues.size(); ++g) {
       if (queues[g].info.kind != QueueKind::kGuest || SameNode(queues[h], queues[g])) continue;
       const bool witness = IsWitness(queues[g].node->stream->hello);

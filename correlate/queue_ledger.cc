@@ -9,6 +9,7 @@
 
 #include "correlate/cuts.h"
 #include "correlate/identities.h"
+#include "correlate/quiet_cuts.h"
 #include "correlate/window.h"
 
 namespace ringside {
@@ -94,6 +95,10 @@ Maker::Maker(const QueuePair& pair, int64_t from_ns, int64_t to_ns) : pair_(pair
     }
   }
   if (host_ && guest_) cuts_ = FindCuts(pair, from_ns, to_ns);
+  // No positions on the host's side: moments at which both sides were quiet, in their place.
+  if (host_ && guest_ && pair.host->info.ring_size == 0) {
+    cuts_ = FindQuietMoments(*pair.host, *pair.guest, from_ns, to_ns);
+  }
   SplitPieces();
   FindMergeDoubt();
   FindUnseen();
@@ -203,14 +208,18 @@ void Maker::DescribeCut() {
   Cut& cut = ledger_.cut;
   const auto slow = ByTime(Count::kKvmSlowpath);
   cut.in_flight = InFlight(slow && slow->hi.value_or(1) > 0);
-  cut.by_position = !pieces_.empty();
-  if (!cut.by_position) {
-    cut.why_not = WhyNotByPosition();
+  if (pieces_.empty() || pair_.host->info.ring_size == 0) cut.why_not = WhyNotByPosition();
+  if (pieces_.empty()) return;
+  cut.epochs = static_cast<uint32_t>(pieces_.size());
+  if (pair_.host->info.ring_size == 0) {
+    cut.by_quiet = true;
+    cut.from_ns = pieces_.front().first->time_ns;
+    cut.to_ns = pieces_.back().last->time_ns;
     return;
   }
+  cut.by_position = true;
   cut.from_pos = pieces_.front().first->pos;
   cut.to_pos = pieces_.back().last->pos;
-  cut.epochs = static_cast<uint32_t>(pieces_.size());
   cut.from_quiet = true;
   for (const Piece& piece : pieces_) {
     cut.pieces.push_back({piece.first->pos, piece.last->pos});
@@ -318,7 +327,7 @@ IdentityContext Maker::Context() const {
 QueueLedger Maker::Make() {
   DescribeCut();
   FillCounts();
-  if (ledger_.cut.by_position) CompareMarks();
+  if (ledger_.cut.common()) CompareMarks();
   JudgeIdentities(Context(), &ledger_);
   return std::move(ledger_);
 }

@@ -77,7 +77,8 @@ void OfPair(const Joined& joined, const QueueEvidence& queue, List* list) {
   }
   const Cut& cut = queue.ledger->cut;
   if (queue.host && queue.guest && !cut.by_position) {
-    list->Add("position: " + queue.Name() + " was compared by time (" + cut.why_not + ")");
+    list->Add("position: " + queue.Name() + " was compared by time" +
+              (cut.by_quiet ? ", from quiet to quiet (" : " (") + cut.why_not + ")");
   }
 }
 
