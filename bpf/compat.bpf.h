@@ -68,6 +68,17 @@ static __always_inline bool compat_injected_inatomic(int ret) {
 #endif
 }
 
+/* write(2) at the tracepoint of system calls: its number, and its first and third argument. */
+#ifdef __TARGET_ARCH_arm64
+enum { COMPAT_NR_WRITE = 64 };
+#define COMPAT_WRITE_FD(regs) (&((struct user_pt_regs *)(regs))->regs[0])
+#define COMPAT_WRITE_BYTES(regs) (&((struct user_pt_regs *)(regs))->regs[2])
+#else
+enum { COMPAT_NR_WRITE = 1 };
+#define COMPAT_WRITE_FD(regs) (&((struct pt_regs *)(regs))->rdi)
+#define COMPAT_WRITE_BYTES(regs) (&((struct pt_regs *)(regs))->rdx)
+#endif
+
 /* The number that fdinfo shows for an eventfd, plus one; 0 in kernels that have none (b556db17b0e7,
  * "eventfd: present id to userspace via fdinfo", 5.2). */
 static __always_inline u64 compat_eventfd_id(u64 ctx) {

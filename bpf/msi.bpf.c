@@ -63,7 +63,7 @@ struct {
   __type(value, u32);
 } writing SEC(".maps");
 
-enum { NR_WRITE = 1, EVENTFD_BYTES = 8 };
+enum { EVENTFD_BYTES = 8 };
 
 /* The open file behind a descriptor of this process; NULL if there is none. */
 static __always_inline struct file *file_of(struct task_struct___mm *task, u64 fd) {
@@ -100,12 +100,12 @@ static __always_inline void count_sys_write(struct task_struct___mm *task, struc
 /* Every system call comes by: all but writes of eight bytes leave at once. */
 SEC("tp_btf/sys_enter")
 int BPF_PROG(msi_sys_write, struct pt_regs *regs, long id) {
-  if (id != NR_WRITE) return 0;
+  if (id != COMPAT_NR_WRITE) return 0;
   hook_hit(RS_HOOK_SYS_WRITE);
   u64 fd = 0, bytes = 0;
-  bpf_probe_read_kernel(&bytes, sizeof(bytes), &regs->rdx);
+  bpf_probe_read_kernel(&bytes, sizeof(bytes), COMPAT_WRITE_BYTES(regs));
   if (bytes != EVENTFD_BYTES) return 0;
-  bpf_probe_read_kernel(&fd, sizeof(fd), &regs->rdi);
+  bpf_probe_read_kernel(&fd, sizeof(fd), COMPAT_WRITE_FD(regs));
   struct task_struct___mm *task = (void *)bpf_get_current_task();
   struct file *file = file_of(task, (u32)fd);
   if (file) count_sys_write(task, file);

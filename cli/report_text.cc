@@ -35,12 +35,14 @@ struct CountColumn {
   HideRank rank;
   bool bar;
 };
+using Counts = std::set<Count>;
 constexpr CountColumn kCountColumns[] = {
     {Count::kTunOffered, "offered", kOffered, false},
     {Count::kTunDropped, "drop", kDropped, false},
     {Count::kVhostBatches, "batches", kAlways, true},
     {Count::kVhostSignalled, "signalled", kSignalled, false},
     {Count::kVhostSuppressed, "supp", kSuppressed, false},
+    {Count::kEventfdWritten, "written", kAlways, false},
     {Count::kIrqfdWoken, "woken", kWoken, false},
     {Count::kKvmInjected, "injected", kAlways, false},
     {Count::kKvmMerged, "merged", kMerged, false},
@@ -80,10 +82,26 @@ bool ProcIrqAlone(const Ledger& ledger) {
   });
 }
 
-std::vector<Column> ReportColumns(const Ledger& ledger, bool proc_irq) {
+// Signals by a program in place of the kernel's vhost.
+bool BackendWrites(const Ledger& ledger) {
+  return std::any_of(ledger.queues.begin(), ledger.queues.end(), [](const QueueLedger& queue) {
+    const CountCell* written = queue.Find(Count::kEventfdWritten);
+    return written != nullptr && written->lo > 0 && queue.Find(Count::kVhostBatches) == nullptr;
+  });
+}
+
+// Columns for what is told otherwise, or did not happen, in most recordings.
+Counts LeftOut(const Ledger& ledger) {
+  Counts counts;
+  if (!ProcIrqAlone(ledger)) counts.insert(Count::kGuestProcIrq);
+  if (!BackendWrites(ledger)) counts.insert(Count::kEventfdWritten);
+  return counts;
+}
+
+std::vector<Column> ReportColumns(const Ledger& ledger, const Counts& left_out) {
   std::vector<Column> columns = {{.title = "queue"}};
   for (const CountColumn& spec : kCountColumns) {
-    if (spec.count == Count::kGuestProcIrq && !proc_irq) continue;
+    if (left_out.contains(spec.count)) continue;
     int rank = SeenAnywhere(ledger, spec.count) ? spec.rank : kUnseen;
     columns.push_back(
         {.title = spec.title, .align = Align::kRight, .bar = spec.bar, .hide_rank = rank});
@@ -101,10 +119,10 @@ Style CountStyle(Count count, const CountCell* cell) {
   return count == Count::kTunDropped && cell->lo > 0 ? Style::kBad : Style::kPlain;
 }
 
-std::vector<Cell> ReportRow(const QueueLedger& queue, bool one_host, bool proc_irq) {
+std::vector<Cell> ReportRow(const QueueLedger& queue, bool one_host, const Counts& left_out) {
   std::vector<Cell> row = {{QueuePairText(queue, one_host)}};
   for (const CountColumn& spec : kCountColumns) {
-    if (spec.count == Count::kGuestProcIrq && !proc_irq) continue;
+    if (left_out.contains(spec.count)) continue;
     const CountCell* cell = queue.Find(spec.count);
     row.push_back({CountCellText(cell), CountStyle(spec.count, cell)});
   }
@@ -241,11 +259,11 @@ std::string HeadlineText(const std::string& path, const Ledger& ledger, const Pa
 
 std::string ReportTableText(const Ledger& ledger, const Page& page) {
   if (ledger.queues.empty()) return "no queue was recorded\n";
-  const bool proc_irq = ProcIrqAlone(ledger);
-  Table table{.columns = ReportColumns(ledger, proc_irq), .rows = {}};
+  const Counts left_out = LeftOut(ledger);
+  Table table{.columns = ReportColumns(ledger, left_out), .rows = {}};
   bool one_host = HasOneHost(ledger);
   for (const QueueLedger& queue : ledger.queues) {
-    table.rows.push_back(ReportRow(queue, one_host, proc_irq));
+    table.rows.push_back(ReportRow(queue, one_host, left_out));
   }
   return RenderTable(table, page);
 }

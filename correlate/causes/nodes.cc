@@ -156,6 +156,34 @@ std::optional<SnapshotRange> SqueezedRun(const Side& cpu, int64_t budget) {
   return best;
 }
 
+// Receive queues of the squeezed guest in which, at one reading in ten or more of the stretch, the
+// backend had put something into every buffer that the guest had given: to it the ring is full.
+std::vector<Statement> FullRings(const Joined& joined, const Side& cpu, const SnapshotRange& run) {
+  std::vector<Statement> rings;
+  const AxisTime from = cpu.Begin(run.first), to = cpu.End(run.last);
+  for (const QueuePair& pair : joined.pairs()) {
+    if (pair.guest == nullptr || pair.guest->node != &cpu.node()) continue;
+    if (!pair.guest->info.queue.starts_with("rx")) continue;
+    const Side guest(pair.guest, from.lo_ns, to.hi_ns);
+    if (!guest) continue;
+    int64_t readings = 0, full = 0;
+    for (size_t i = guest.range().first; i <= guest.range().last; ++i) {
+      const auto given = guest.At(Gauge::kAvail, i);
+      const auto used = guest.At(Gauge::kUsed, i);
+      if (!given || !used) continue;
+      ++readings;
+      full += static_cast<uint16_t>(*given) == static_cast<uint16_t>(*used) && *used != 0 ? 1 : 0;
+    }
+    if (full == 0 || full * 10 < readings) continue;
+    const std::string host = pair.host == nullptr ? "its backend" : pair.host->Name();
+    rings.push_back({pair.guest->Name() + ": at " + Number(full) + " of " + Number(readings) +
+                         " readings every buffer given was used: " + host +
+                         " found its ring full and had to drop or wait",
+                     {"ring.avail", "ring.used"}});
+  }
+  return rings;
+}
+
 }  // namespace
 
 std::vector<Finding> SoftirqSqueezes(const Joined& joined, const Window& window) {
@@ -177,6 +205,9 @@ std::vector<Finding> SoftirqSqueezes(const Joined& joined, const Window& window)
         {Words(squeezed) + " squeezes for " + Words(processed) + " packets; budget " +
              Number(budget),
          {cpu.HookOf(Count::kSoftnetSqueezed), cpu.HookOf(Count::kSoftnetProcessed)}});
+    for (Statement& ring : FullRings(joined, cpu, *run)) {
+      finding.evidence.push_back(std::move(ring));
+    }
     finding.missing.push_back("how long net_rx_action runs (needs its duration histogram)");
     finding.danger = "the guest takes packets more slowly than they come; the host's ring fills";
     finding.would_refute = "the same drops without squeezes";

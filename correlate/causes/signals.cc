@@ -175,6 +175,12 @@ MaybeFinding SlowPathInjection(const QueueEvidence& evidence) {
       " map does not know), so a kworker does it, on the signalling thread's own CPU";
   finding.evidence.push_back(evidence.Say(Words(slow) + " of " + Words(woken) + " wake-ups",
                                           {Count::kKvmSlowpath, Count::kIrqfdWoken}));
+  for (const auto& [label, writes] : host.Parts(Count::kEventfdWritten, *run)) {
+    if (!label.starts_with("thread=")) continue;
+    finding.evidence.push_back({"the kworker takes the CPU of " + label.substr(7) + ", which wrote " +
+                                    Number(writes) + " times and polls nothing meanwhile",
+                                {host.HookOf(Count::kEventfdWritten)}});
+  }
   finding.missing.push_back("what it costs in time (needs events of both sides)");
   finding.danger = "each adds a scheduling delay, for the signalling thread as well";
   finding.would_refute = "kvm_arch_set_irq_inatomic returning success for this route";

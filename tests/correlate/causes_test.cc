@@ -236,6 +236,43 @@ TEST(NoTxSignalTest, AFullTransmitRingThatNobodySignals) {
   EXPECT_EQ(Find(Analyse(signals.Both(), {}), Cause::kNoTxSignal), nullptr);
 }
 
+// Case D: the backend finds the vring full while the guest's softirq has no time.
+TEST(SoftirqSqueezeTest, SaysWhoseRingWasFullMeanwhile) {
+  Builder builder = Path();
+  builder.Softnet(3'000, 100).GuestGauges({{Gauge::kAvail, 700}, {Gauge::kUsed, 700}});
+  builder.Steps(8, 500, {});
+  const Analysis analysis = Analyse(builder.Both(), {});
+  const Finding* finding = Find(analysis, Cause::kSoftirqSqueeze);
+  ASSERT_NE(finding, nullptr);
+  ASSERT_EQ(finding->evidence.size(), 2u);
+  EXPECT_NE(finding->evidence[1].text.find("every buffer given was used: host1/tap0/rx0"),
+            std::string::npos)
+      << finding->evidence[1].text;
+  Builder room = Path();
+  room.Softnet(3'000, 100).GuestGauges({{Gauge::kAvail, 700}, {Gauge::kUsed, 600}});
+  room.Steps(8, 500, {});
+  const Analysis fine = Analyse(room.Both(), {});
+  ASSERT_NE(Find(fine, Cause::kSoftirqSqueeze), nullptr);
+  EXPECT_EQ(Find(fine, Cause::kSoftirqSqueeze)->evidence.size(), 1u);
+}
+
+// Case C: who signals pays for the detour, too.
+TEST(SlowPathInjectionTest, NamesTheThreadsThatWait) {
+  Builder builder("rx0", "vhu0");
+  builder.HostCounts({Count::kEventfdWritten, Count::kIrqfdWoken, Count::kKvmInjected,
+                      Count::kKvmMerged, Count::kKvmRejected, Count::kKvmSlowpath});
+  builder.GuestCounts({Count::kGuestIrq}).Parts(Count::kEventfdWritten, "thread=pmd-c00/id:8 (99)",
+                                                200);
+  builder.Steps(6, 500, {{Count::kEventfdWritten, 200}, {Count::kIrqfdWoken, 200},
+                         {Count::kKvmInjected, 200}, {Count::kKvmSlowpath, 190},
+                         {Count::kGuestIrq, 200}});
+  const Analysis analysis = Analyse(builder.HostOnly(), {});
+  const Finding* finding = Find(analysis, Cause::kSlowPathInjection);
+  ASSERT_NE(finding, nullptr);
+  ASSERT_EQ(finding->evidence.size(), 2u);
+  EXPECT_NE(finding->evidence[1].text.find("pmd-c00/id:8 (99)"), std::string::npos);
+}
+
 TEST(LateVcpuTest, WaitingLongerThanRunning) {
   Builder builder = Path();
   builder.Vcpu(100'000, 300'000).Steps(6, 500, {});

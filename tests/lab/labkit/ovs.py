@@ -23,6 +23,7 @@ DRIVERS = ["librte-bus-pci", "librte-bus-vdev", "librte-mempool-ring", "librte-n
 PORTS = {"vhu0": ("eth0", layout.HOST_IP, layout.GUEST_IP),
          "vhu1": ("eth2", layout.HOST_PLAIN_IP, layout.GUEST_PLAIN_IP)}
 QUEUES = ("rx0", "tx0", "rx1", "tx1")
+SQUEEZE_S = 8
 STATISTICS_S = 6  # Open vSwitch brings them up to date every 5 s
 
 WRITERS_SQL = ("select distinct label as text from parts"
@@ -85,6 +86,10 @@ class Ovs(FirstLight):
         The kernel spreads interrupts over the CPUs, and each moves when it next comes: for a moment
         it is masked, and what is sent then is sent once more.
         """
+        text = self._machine.guest.run("cat /proc/interrupts")
+        numbers = re.findall(r"^ *(\d+):.* virtio\d+-input\.\d+$", text, re.MULTILINE)
+        self._machine.guest.run("\n".join(
+            f"echo 0 > /proc/irq/{number}/smp_affinity_list" for number in numbers))
         for _, here, there in PORTS.values():
             self._udp_to(there, 256, 2_000, 4)
             self._udp_from(here, 16)
@@ -109,6 +114,30 @@ class Ovs(FirstLight):
                         lambda there=there: self._udp_to(there, 4_000, 2_000, 16))
             self._phase(f"udp-to-host-{port}", lambda here=here: self._udp_from(here, 1_500))
         self._phase("ping-br0", lambda: self._ping_to(layout.GUEST_BR0_IP))
+        self._phase("squeeze", self._squeeze)
+        self._phase("reconnect", self._reconnect)
+
+    def _squeeze(self):
+        """Packets come while the CPU that polls for them is busy with something else (case D)."""
+        self._machine.guest.run(f"""
+            echo 16 > /proc/sys/net/core/netdev_budget
+            taskset -c 0 nice -n -19 timeout {SQUEEZE_S * 3} bash -c 'while :; do :; done' \
+                > /dev/null 2>&1 &
+            echo $! > /run/hog.pid""")
+        sent = self._udp_to(layout.GUEST_PLAIN_IP, SQUEEZE_S * 2_000, 16_000, 32)
+        self._machine.guest.run(
+            "kill $(cat /run/hog.pid); echo 300 > /proc/sys/net/core/netdev_budget")
+        return sent
+
+    def _reconnect(self):
+        """The port goes and comes: Open vSwitch has other descriptors then, QEMU other eventfds."""
+        self._machine.host.run("""
+            ovs-vsctl -t 30 del-port br0 vhu0
+            ovs-vsctl -t 30 add-port br0 vhu0 -- set Interface vhu0 type=dpdkvhostuserclient \
+                options:vhost-server-path=/run/vhu0.sock other_config:tx-steering=hash
+            wait_for 30 '[[ $(ovs-vsctl get Interface vhu0 link_state) == up ]]'
+            wait_for 30 'ping -q -c 1 -W 1 192.168.77.2 > /dev/null'""", 120)
+        return [*self._ping_to(layout.GUEST_IP), *self._udp_from(layout.HOST_IP, 200)]
 
     def _phase(self, name, traffic):
         start = time.monotonic()
@@ -152,11 +181,15 @@ class Ovs(FirstLight):
 
 
 def growth(oracles, port, queue):
-    """(signals by Open vSwitch, interrupts in the guest) from the first reading to the last."""
-    first, last = oracles["snapshots"][0], oracles["snapshots"][-1]
-    signals = [s["host"][port]["notifications"][queue] for s in (first, last)]
-    interrupts = [s["guest"][port]["interrupts"][queue] for s in (first, last)]
-    return signals[1] - signals[0], interrupts[1] - interrupts[0]
+    """(signals by Open vSwitch, interrupts in the guest) from the first reading to the last.
+
+    Open vSwitch counts anew for a port that came back: fewer signals than before say so.
+    """
+    signals = [s["host"][port]["notifications"].get(queue, 0) for s in oracles["snapshots"]]
+    interrupts = [s["guest"][port]["interrupts"][queue] for s in oracles["snapshots"]]
+    steps = zip(signals, signals[1:])
+    return (sum(after - before if after >= before else after for before, after in steps),
+            interrupts[-1] - interrupts[0])
 
 
 class Judge:
@@ -202,7 +235,10 @@ def judge_counts(judge, oracles, port, queue, rows):
         return
     judge.expect(woken[0] + (masked or (0, 0))[0] == signals, f"{name}: woken is written")
     judge.expect(injected[0] == woken[0], f"{name}: injected is woken")
-    judge.expect(irq[0] <= interrupts <= irq[1], f"{name}: guest.irq is /proc/interrupts")
+    # A message that comes while its interrupt is handled runs the handler once more, and the kernel
+    # does not count that.
+    judge.expect(interrupts <= irq[1] and irq[0] <= interrupts + merged[1],
+                 f"{name}: guest.irq is /proc/interrupts")
     # The pending bit is looked at a moment before it is set: one race at most.
     judge.expect(abs(injected[0] - merged[0] - irq[0]) <= 1,
                  f"{name}: injected - merged is guest.irq")
