@@ -211,6 +211,9 @@ std::vector<QueuePair> PairQueues(const std::vector<LocalQueue>& queues) {
     for (const Candidate& other : candidates) {
       const bool rival = (other.host == candidate.host) != (other.guest == candidate.guest);
       if (!rival || other.keys < candidate.keys) continue;
+      // A port of a program that came back is the same queue in another life.
+      const LocalQueue& host = queues[candidate.host];
+      if (ByProgram(host) && queues[other.host].Name() == host.Name()) continue;
       pair.binding.provisional = true;
       pair.binding.evidence.push_back("against: " + queues[other.guest].Name() + " and " +
                                       queues[other.host].Name() + " fit as well");
