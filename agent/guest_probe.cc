@@ -286,11 +286,17 @@ void GuestProbe::Discover(int64_t now_mono_ns) {
   }
   if (softirqs_ != nullptr) softnet_ = SoftnetQueue(now_mono_ns, registry_);
   devices_.clear();  // a device may have been renamed
+  std::set<std::string> listed;
   for (const ProcInterrupt& irq : ParseProcInterrupts(ReadText("/proc/interrupts", 16u << 20))) {
     if (absl::StartsWith(irq.name, "virtio")) UpdateQueue(irq, now_mono_ns);
+    listed.insert(irq.name);
     // Any interrupt of the machine tells how this kernel counts.
     const auto numbers = variant_.known() ? std::nullopt : ReadSpurious(irq.irq);
     if (numbers) variant_.Learn(*numbers, irq.count);
+  }
+  // A driver that let its interrupt go has no queue any more: its memory tells nothing now.
+  if (!listed.empty()) {
+    std::erase_if(queues_, [&](const auto& queue) { return !listed.contains(queue.first); });
   }
   if (disabled_before_) return;
   // Said by the log, and still so by the device: a masked entry alone may have other reasons.

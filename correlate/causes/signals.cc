@@ -204,10 +204,12 @@ MaybeFinding TunRingFull(const QueueEvidence& evidence) {
   }
   if (full == 0 && other_reasons > 0) return std::nullopt;
   bool seen_full = full > 0;
-  for (size_t i = host.range().first; i <= host.range().last && !seen_full; ++i) {
+  std::optional<uint64_t> least_size;
+  for (size_t i = host.range().first; i <= host.range().last; ++i) {
     const auto ring = host.At(Gauge::kTunRing, i);
     const auto size = host.At(Gauge::kTunRingSize, i);
-    seen_full = host.At(Gauge::kTunFull, i) == 1 || (ring && size && *ring >= *size);
+    seen_full = seen_full || host.At(Gauge::kTunFull, i) == 1 || (ring && size && *ring >= *size);
+    if (size && (!least_size || *size < *least_size)) least_size = size;
   }
   Finding finding =
       evidence.Found(Cause::kTunRingFull, seen_full ? Certainty::kHigh : Certainty::kMedium, host,
@@ -224,6 +226,11 @@ MaybeFinding TunRingFull(const QueueEvidence& evidence) {
     finding.evidence.push_back({Number(full) + " drops with reason FULL_RING", {"skb:kfree_skb"}});
   } else if (!seen_full) {
     finding.missing.push_back("the reason of the drops (the ring was not seen full)");
+  }
+  if (least_size) {
+    finding.evidence.push_back(
+        {"the ring holds " + Number(static_cast<int64_t>(*least_size)) + " packets (txqueuelen)",
+         {"tun.ring_size"}});
   }
   finding.danger = "only the connections hashed to this queue suffer";
   finding.would_refute = "drops with another reason than a full ring";
