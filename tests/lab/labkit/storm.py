@@ -35,7 +35,7 @@ WRITES_MOST = 900_000
 STORM_MOST_S = 600
 FILLED_WITHIN_S = 60
 CHAIN = ("external-injector", "irq-storm-risk", "irq-disabled", "dead-queue", "tun-ring-full",
-         "suppressed-stall", "interrupt-merging")
+         "suppressed-stall", "vector-masked", "interrupt-merging")
 
 
 class StormOne(Windows, Light):
@@ -168,7 +168,7 @@ class StormTwo(Faults):
         steps = [n for f in json.loads(told)["findings"] if f["id"] == "irq-disabled"
                  for n in f["next"] if "unbind" in (n["command"] or "")]
         expect(steps, "no recovery is printed", told)
-        self._log(f"  in {steps[0]['node']}: {steps[0]['command']}")
+        self._log(f"  in {steps[0]['where']}: {steps[0]['command']}")
         self._machine.guest.run(f"""
             . /lab.conf
             eval "$(sed -n '/^quiet_link()/,/^}}/p' $LAB_VM_DIR/main.sh)"
