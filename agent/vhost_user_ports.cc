@@ -95,8 +95,7 @@ void VhostUserPorts::ReadOn(Program* program) {
   if (size - program->offset > kLogBytesMax) program->offset = size - kLogBytesMax;
   std::vector<char> piece(kPieceBytes);
   while (program->offset < size) {
-    const ssize_t got =
-        pread(fd, piece.data(), piece.size(), static_cast<off_t>(program->offset));
+    const ssize_t got = pread(fd, piece.data(), piece.size(), static_cast<off_t>(program->offset));
     if (got <= 0) break;
     program->log.Feed({piece.data(), static_cast<size_t>(got)});
     program->offset += static_cast<uint64_t>(got);

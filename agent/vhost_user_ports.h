@@ -23,9 +23,7 @@ struct VhostUserQueue {
   uint32_t vring = 0;
   int pid = 0;  // the program
   // As the guest sees it: rx1, tx0.
-  std::string Queue() const {
-    return (vring % 2 == 0 ? "rx" : "tx") + std::to_string(vring / 2);
-  }
+  std::string Queue() const { return (vring % 2 == 0 ? "rx" : "tx") + std::to_string(vring / 2); }
 };
 
 class VhostUserPorts {

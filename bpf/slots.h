@@ -163,8 +163,8 @@ struct rs_route_slot {
   rs_u64 merge_doubt;           /* of merged_seen, may have been none */
   rs_u64 run_merges, run_taken; /* merges since nothing was found pending last; `taken` then */
   rs_u64 vgic_queued, vgic_populated; /* arm64: LPI newly on a list; handed over since (atomic) */
-  rs_u64 lpi_waiting, lpi;       /* 1: queued and not yet handed over; its number */
-  rs_u64 written_masked;         /* of those written, no irqfd waited (atomic) */
+  rs_u64 lpi_waiting, lpi;            /* 1: queued and not yet handed over; its number */
+  rs_u64 written_masked;              /* of those written, no irqfd waited (atomic) */
 };
 RS_ASSERT(sizeof(struct rs_route_slot) == 256, "whole cache lines");
 
@@ -179,7 +179,7 @@ struct rs_part {
   rs_u32 who;
   rs_u32 in_use;
   rs_u64 value;
-  char comm[16]; /* of the thread that was seen first */
+  char comm[16];    /* of the thread that was seen first */
   rs_u32 tgid, pad; /* its process */
 };
 

@@ -76,7 +76,9 @@ std::string CountsText(const QueueLedger& queue, const Page& page) {
     table.rows.push_back({{std::string(CountName(cell.count))},
                           {CountCellText(&cell)},
                           {cell.hook},
-                          {!cell.at_position ? "time" : queue.cut.by_quiet ? "quiet" : "position"},
+                          {!cell.at_position    ? "time"
+                           : queue.cut.by_quiet ? "quiet"
+                                                : "position"},
                           {std::string(CountText(cell.count)), Style::kDim}});
   }
   if (table.rows.empty()) return "  no count was observed\n";

@@ -115,8 +115,8 @@ uint64_t CountedAlike(const LocalQueue& host, const LocalQueue& guest, int64_t s
         return Sum(now.counts, count, hook).value_or(0) -
                Sum(before->counts, count, hook).value_or(0);
       };
-      const int64_t delivered = growth(Count::kKvmInjected, injected.front()) -
-                                growth(Count::kKvmMerged, merged.front());
+      const int64_t delivered =
+          growth(Count::kKvmInjected, injected.front()) - growth(Count::kKvmMerged, merged.front());
       const int64_t taken = growth(Count::kGuestIrq, irq.front());
       alike += delivered > 0 && taken > 0 && std::abs(delivered - taken) <= slack ? 1 : 0;
     }

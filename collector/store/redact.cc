@@ -208,9 +208,8 @@ void Redactor::ApplyTo(Snapshot& snapshot) {
       continue;
     }
     const size_t id = std::min(part.label.rfind(" ("), part.label.size());
-    part.label =
-        fmt::format("{}{}{}", what, Task(part.label.substr(what.size(), id - what.size())),
-                    part.label.substr(id));
+    part.label = fmt::format("{}{}{}", what, Task(part.label.substr(what.size(), id - what.size())),
+                             part.label.substr(id));
   }
 }
 

@@ -177,10 +177,10 @@ MaybeFinding SlowPathInjection(const QueueEvidence& evidence) {
                                           {Count::kKvmSlowpath, Count::kIrqfdWoken}));
   for (const auto& [label, writes] : host.Parts(Count::kEventfdWritten, *run)) {
     if (!label.starts_with("thread=")) continue;
-    finding.evidence.push_back(
-        {"the kworker takes the CPU of " + label.substr(7) + ", which wrote " + Number(writes) +
-             " times and polls nothing meanwhile",
-         {host.HookOf(Count::kEventfdWritten)}});
+    finding.evidence.push_back({"the kworker takes the CPU of " + label.substr(7) +
+                                    ", which wrote " + Number(writes) +
+                                    " times and polls nothing meanwhile",
+                                {host.HookOf(Count::kEventfdWritten)}});
   }
   finding.missing.push_back("what it costs in time (needs events of both sides)");
   finding.danger = "each adds a scheduling delay, for the signalling thread as well";

@@ -261,11 +261,14 @@ TEST(SlowPathInjectionTest, NamesTheThreadsThatWait) {
   Builder builder("rx0", "vhu0");
   builder.HostCounts({Count::kEventfdWritten, Count::kIrqfdWoken, Count::kKvmInjected,
                       Count::kKvmMerged, Count::kKvmRejected, Count::kKvmSlowpath});
-  builder.GuestCounts({Count::kGuestIrq}).Parts(Count::kEventfdWritten, "thread=pmd-c00/id:8 (99)",
-                                                200);
-  builder.Steps(6, 500, {{Count::kEventfdWritten, 200}, {Count::kIrqfdWoken, 200},
-                         {Count::kKvmInjected, 200}, {Count::kKvmSlowpath, 190},
-                         {Count::kGuestIrq, 200}});
+  builder.GuestCounts({Count::kGuestIrq})
+      .Parts(Count::kEventfdWritten, "thread=pmd-c00/id:8 (99)", 200);
+  builder.Steps(6, 500,
+                {{Count::kEventfdWritten, 200},
+                 {Count::kIrqfdWoken, 200},
+                 {Count::kKvmInjected, 200},
+                 {Count::kKvmSlowpath, 190},
+                 {Count::kGuestIrq, 200}});
   const Analysis analysis = Analyse(builder.HostOnly(), {});
   const Finding* finding = Find(analysis, Cause::kSlowPathInjection);
   ASSERT_NE(finding, nullptr);

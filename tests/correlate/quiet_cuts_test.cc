@@ -12,7 +12,7 @@ namespace ringside {
 namespace {
 
 const std::vector<Count> kHost = {Count::kEventfdWritten, Count::kIrqfdWoken, Count::kKvmInjected,
-                                  Count::kKvmMerged,      Count::kKvmRejected};
+                                  Count::kKvmMerged, Count::kKvmRejected};
 const std::vector<Count> kGuest = {Count::kGuestIrq, Count::kGuestHandled, Count::kGuestNone};
 
 // Writes of a backend, some merged, and as many interrupts less `lost`.
@@ -67,9 +67,8 @@ TEST(QuietCutsTest, CountsOfAllMomentsAreExact) {
   EXPECT_FALSE(ledger.cut.by_position);
   EXPECT_EQ(ledger.cut.common_marks, 6u);
   EXPECT_EQ(ledger.cut.marks_agreeing, 6u);
-  for (const auto& [count, value] : std::map<Count, uint64_t>{{Count::kEventfdWritten, 400},
-                                                              {Count::kIrqfdWoken, 400},
-                                                              {Count::kGuestIrq, 330}}) {
+  for (const auto& [count, value] : std::map<Count, uint64_t>{
+           {Count::kEventfdWritten, 400}, {Count::kIrqfdWoken, 400}, {Count::kGuestIrq, 330}}) {
     const CountCell* cell = ledger.Find(count);
     ASSERT_NE(cell, nullptr);
     EXPECT_TRUE(cell->at_position);
