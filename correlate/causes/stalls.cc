@@ -135,7 +135,10 @@ MaybeFinding DeadQueue(const QueueEvidence& evidence, const std::optional<Stall>
                           "cat /sys/class/net/" + device +
                               "/threaded; ps -eo pid,comm,cls,psr,stat | grep -E 'napi|ksoftirqd'",
                           "who should poll it, and whether that task gets to run; only reads"});
-  finding.danger = "the tap's ring fills, then the host drops";
+  const bool program = evidence.host && evidence.host.Observes(Count::kEventfdWritten) &&
+                       !evidence.host.Observes(Count::kVhostBatches);
+  finding.danger = program ? "its ring fills, then its backend drops"
+                           : "the tap's ring fills, then the host drops";
   finding.would_refute = "last_used_idx of the guest moving";
   return finding;
 }

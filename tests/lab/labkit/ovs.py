@@ -121,7 +121,7 @@ class Ovs(FirstLight):
         """Packets come while the CPU that polls for them is busy with something else (case D)."""
         self._machine.guest.run(f"""
             echo 16 > /proc/sys/net/core/netdev_budget
-            taskset -c 0 nice -n -19 timeout {SQUEEZE_S * 3} bash -c 'while :; do :; done' \
+            taskset -c 0 timeout {SQUEEZE_S * 3} bash -c 'while :; do :; done' \
                 > /dev/null 2>&1 &
             echo $! > /run/hog.pid""")
         sent = self._udp_to(layout.GUEST_PLAIN_IP, SQUEEZE_S * 2_000, 16_000, 32)
@@ -215,6 +215,19 @@ def counted(rows, node, queue):
     return whole
 
 
+def judge_rung(judge, oracles, port, queue, rows):
+    """Hooks that may lose hits, or see less: what they say must leave room for the truth."""
+    signals, interrupts = growth(oracles, port, queue)
+    host = counted(rows, "host1", f"{port}/{queue}")
+    print(f"{port}/{queue}: signals {signals} /proc/interrupts {interrupts} {host}")
+    names = ["eventfd.written", "kvm.injected"]
+    names += ["irqfd.woken"] if oracles["rungs"]["host"] == "kprobe" else []
+    for name in names:
+        lo, hi = host.get(name, (None, None))
+        judge.expect(lo is not None and 0 < lo <= signals and (hi is None or signals <= hi),
+                     f"{port}/{queue}: {name} {lo}..{hi} has {signals} signals in it")
+
+
 def judge_counts(judge, oracles, port, queue, rows):
     """One queue's counts over the whole recording; nothing moved at its ends."""
     netdev = PORTS[port][0]
@@ -277,10 +290,14 @@ def judge_ovs(binaries, out_dir):
     ledger = ask("ledger", store, "--json")
     rows = ask("sql", store, "--json", "select * from counts")["rows"]
     judge = Judge()
+    usual = oracles["rungs"].get("host", "auto") == "auto"
     for port in PORTS:
         for queue in QUEUES:
-            judge_counts(judge, oracles, port, queue, rows)
-            judge_ledger(judge, ledger, port, queue)
+            if usual:
+                judge_counts(judge, oracles, port, queue, rows)
+                judge_ledger(judge, ledger, port, queue)
+            else:
+                judge_rung(judge, oracles, port, queue, rows)
     writers = " ".join(r["text"] for r in ask("sql", store, "--json", WRITERS_SQL)["rows"])
     for who in ("process=ovs-vswitchd", "thread=pmd-c00", "thread=ovs-vswitchd"):
         judge.expect(who in writers, f"{who} is among the writers: {writers}")
