@@ -112,5 +112,11 @@ TEST(GoldenTest, PublishedCaseA) {
   ExpectGolden("case-a.verify", verify, folder / ".", 1);
 }
 
+// What Open vSwitch and the guest's kernel counted themselves, queue by queue: all confirmed.
+TEST(GoldenTest, OpenVSwitchsOwnCounts) {
+  ExpectGolden("ovs-6.1.verify", {"verify", "ovs-6.1.rsi", "--claims", "ovs-6.1.claims.json"},
+               RINGSIDE_TESTS "/data");
+}
+
 }  // namespace
 }  // namespace ringside
