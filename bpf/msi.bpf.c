@@ -75,21 +75,36 @@ static __always_inline struct file *file_of(struct task_struct___mm *task, u64 f
   return file;
 }
 
-static __always_inline void count_sys_write(struct task_struct___mm *task, struct file *file) {
-  u64 ctx = (u64)BPF_CORE_READ(file, private_data);
-  struct kvm_kernel_irqfd *irqfd = (void *)irqfd_of_ctx((struct eventfd_ctx *)ctx);
-  if (!irqfd) return;
+/* While its vector is masked nothing that injects waits on an eventfd: the route it had. */
+static __always_inline int slot_of_masked(u64 ctx) {
+  u32 *known = bpf_map_lookup_elem(&slot_of_ctx, &ctx);
+  struct rs_route_slot *r = known ? route_by_slot(*known) : 0;
+  return r && r->ctx == ctx && r->ctx_id == compat_eventfd_id(ctx) ? (int)*known : -1;
+}
+
+static __always_inline int slot_of_irqfd(struct kvm_kernel_irqfd *irqfd) {
   struct kvm *vm = BPF_CORE_READ(irqfd, kvm);
   struct message_key key = {.mm = (u64)BPF_CORE_READ(vm, mm)};
   key.address = BPF_CORE_READ(irqfd, irq_entry.msi.address_lo);
   key.data = BPF_CORE_READ(irqfd, irq_entry.msi.data);
-  int slot = message_slot_for(&key, BPF_CORE_READ(vm, userspace_pid));
+  return message_slot_for(&key, BPF_CORE_READ(vm, userspace_pid));
+}
+
+static __always_inline void count_sys_write(struct task_struct___mm *task, struct file *file) {
+  u64 ctx = (u64)BPF_CORE_READ(file, private_data);
+  u64 irqfd = irqfd_of_ctx((struct eventfd_ctx *)ctx);
+  int slot = irqfd ? slot_of_irqfd((void *)irqfd) : slot_of_masked(ctx);
   struct rs_route_slot *r = slot < 0 ? 0 : route_by_slot(slot);
   if (!r) {
-    hook_unplaced(RS_HOOK_SYS_WRITE);
+    if (irqfd) hook_unplaced(RS_HOOK_SYS_WRITE);
     return;
   }
-  r->ctx_id = compat_eventfd_id(ctx);
+  if (irqfd) {
+    u32 newest = slot;
+    r->ctx = ctx;
+    r->ctx_id = compat_eventfd_id(ctx);
+    bpf_map_update_elem(&slot_of_ctx, &ctx, &newest, BPF_ANY);
+  }
   __sync_fetch_and_add(&r->written, 1);
   if ((u64)BPF_CORE_READ(task, mm) == r->mm) __sync_fetch_and_add(&r->written_vmm, 1);
   u32 tid = (u32)bpf_get_current_pid_tgid(), value = slot;
