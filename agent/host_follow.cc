@@ -57,10 +57,10 @@ void HostProbe::RetireRoute(int slot) {
 void HostProbe::NameRoutes() {
   std::map<int, std::set<int>> writers;  // by route
   std::set<int> pids;
-  for (int row = 0; parts_ != nullptr && row < RS_MAX_PARTS && parts_[row].in_use; ++row) {
+  for (int row = 0; parts_ != nullptr && row < RS_MAX_PARTS; ++row) {
     const int slot = static_cast<int>(parts_[row].slot);
-    if (parts_[row].kind != RS_PART_WRITER || slot >= RS_MAX_SLOTS || routes_[slot].vhost != 0 ||
-        retired_routes_.contains(slot)) {
+    if (!parts_[row].in_use || parts_[row].kind != RS_PART_WRITER || slot >= RS_MAX_SLOTS ||
+        routes_[slot].vhost != 0 || retired_routes_.contains(slot)) {
       continue;
     }
     const int pid = static_cast<int>(parts_[row].tgid);
