@@ -273,6 +273,19 @@ def judge_ledger(judge, ledger, port, queue):
     judge.expect(len(entry["identities"]) >= 4, f"{name}: identities are judged")
 
 
+def judge_squeeze(judge, oracles, findings):
+    """If Open vSwitch had to drop for the busy guest, explain must say whose ring was full."""
+    phase = next(p for p in oracles["phases"] if p["name"] == "squeeze")
+    drops = [oracles["snapshots"][phase[k]]["host"]["vhu1"]["statistics"]["ovs_tx_failure_drops"]
+             for k in ("from", "to")]
+    said = [f["id"] for f in findings
+            if (f["id"] == "dead-queue" and f["queue"].startswith("vm1/eth2/"))
+            or (f["id"] == "softirq-squeeze"
+                and any("host1/vhu1/" in e["text"] for e in f["for"]))]
+    print(f"squeeze: Open vSwitch dropped {drops[1] - drops[0]}; explain: {said}")
+    judge.expect(said or drops[0] == drops[1], "explain tells of eth2's full rings")
+
+
 def write_claims(oracles, path):
     """What Open vSwitch and the guest's kernel counted over the whole recording, as claims."""
     claims = []
@@ -313,6 +326,7 @@ def judge_ovs(binaries, out_dir):
                 judge_ledger(judge, ledger, port, queue)
             else:
                 judge_rung(judge, oracles, port, queue, rows)
+    judge_squeeze(judge, oracles, ask("explain", store, "--json")["findings"])
     claims = os.path.join(out_dir, "claims.json")
     write_claims(oracles, claims)
     if usual:  # all confirmed, or it fails
