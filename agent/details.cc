@@ -28,6 +28,9 @@ static_assert(RS_EVENT_KVM_INJECTED == static_cast<int>(EventKind::kKvmInjected)
 static_assert(RS_EVENT_KVM_MERGED == static_cast<int>(EventKind::kKvmMerged));
 static_assert(RS_EVENT_KVM_REJECTED == static_cast<int>(EventKind::kKvmRejected));
 static_assert(RS_EVENT_KVM_SLOWPATH == static_cast<int>(EventKind::kKvmSlowpath));
+static_assert(RS_EVENT_VHOST_BATCHES == static_cast<int>(EventKind::kVhostBatches));
+static_assert(RS_EVENT_VCPU_WOKEN == static_cast<int>(EventKind::kVcpuWoken));
+static_assert(RS_EVENT_VCPU_RUNS == static_cast<int>(EventKind::kVcpuRuns));
 
 std::string KindNames(uint32_t kinds) {
   std::string names;

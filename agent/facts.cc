@@ -85,7 +85,10 @@ void Facts::ReadDevice(const std::string& netdev) {
 
 std::vector<Fact> Facts::Changed(int64_t now_mono_ns, const QueueRegistry& registry,
                                  const std::vector<std::unique_ptr<Probe>>& probes) {
-  if (now_mono_ns < next_mono_ns_) return {};
+  if (std::string cross = clocks_.CrossTime(now_mono_ns); !cross.empty()) {
+    changed_.push_back({now_mono_ns, "clock.cross", std::move(cross)});
+  }
+  if (now_mono_ns < next_mono_ns_) return std::exchange(changed_, {});
   next_mono_ns_ = now_mono_ns + kEveryNs;
   now_mono_ns_ = now_mono_ns;
   for (const char* name :
@@ -97,6 +100,7 @@ std::vector<Fact> Facts::Changed(int64_t now_mono_ns, const QueueRegistry& regis
   // "Y": the kernel does not switch interrupts off that nobody handles.
   Note("kernel.noirqdebug", ReadText("/sys/module/spurious/parameters/noirqdebug", 64));
   Note("cpus", std::to_string(PossibleCpus()));
+  for (const auto& [name, value] : clocks_.Read()) Note(name, value);
   // The kernel's own statement of how wrong REALTIME may be; coarse, or it would change each time.
   timex clock{};
   adjtimex(&clock);

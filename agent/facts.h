@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "agent/clock_facts.h"
 #include "agent/probe.h"
 
 namespace ringside {
@@ -16,7 +17,7 @@ namespace ringside {
 class Facts {
  public:
   // Facts that are new or changed since the last call, those of the probes too; reads at most every
-  // 5 s. Agent thread only.
+  // 5 s, cross times with a host every second. Agent thread only.
   std::vector<Fact> Changed(int64_t now_mono_ns, const QueueRegistry& registry,
                             const std::vector<std::unique_ptr<Probe>>& probes);
 
@@ -24,6 +25,7 @@ class Facts {
   void Note(const std::string& name, const std::string& value);
   void NoteModule(const std::string& name);
   void ReadDevice(const std::string& netdev);
+  ClockFacts clocks_;
   int64_t next_mono_ns_ = 0;
   int64_t now_mono_ns_ = 0;
   std::map<std::string, std::string> known_;

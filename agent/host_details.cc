@@ -8,9 +8,9 @@ namespace ringside {
 namespace {
 
 constexpr uint32_t kTunKinds = EventBit(EventKind::kTunEnqueued) | EventBit(EventKind::kTunDropped);
-constexpr uint32_t kVhostKinds = EventBit(EventKind::kVhostSignalled) |
-                                 EventBit(EventKind::kVhostSuppressed) |
-                                 EventBit(EventKind::kVhostUnwired);
+constexpr uint32_t kVhostKinds =
+    EventBit(EventKind::kVhostBatches) | EventBit(EventKind::kVhostSignalled) |
+    EventBit(EventKind::kVhostSuppressed) | EventBit(EventKind::kVhostUnwired);
 constexpr uint32_t kRouteKinds =
     EventBit(EventKind::kEventfdWritten) | EventBit(EventKind::kIrqfdWoken) |
     EventBit(EventKind::kKvmInjected) | EventBit(EventKind::kKvmMerged) |
@@ -74,6 +74,16 @@ void HostProbe::SetDetail(Details* details) {
     vhost_details_->Want(queue.vhost, detail);
     route_details_->Want(queue.route, detail);
   }
+  std::vector<VcpuTrace::Thread> threads;
+  for (const auto& [mm, vm] : vms_) {
+    for (const auto& [number, queue] : vm.vcpu_queues) {
+      const QueueInfo* info = registry_->Find(queue);
+      const auto vcpu = vm.vcpus->vcpus().find(number);
+      if (info == nullptr || vcpu == vm.vcpus->vcpus().end()) continue;
+      threads.push_back({vcpu->second.tid, queue, details->For(*info, kVcpuKinds)});
+    }
+  }
+  vcpu_trace_->Follow(threads);
   if (tuns_ != nullptr) tun_details_->Commit(tuns_);
   if (vhosts_ != nullptr) vhost_details_->Commit(vhosts_);
   route_details_->Commit(routes_);
@@ -90,6 +100,7 @@ std::pair<QueueId, uint64_t> HostProbe::SourceOf(const rs_event& e) const {
   if ((bit & kVhostKinds) != 0) {
     const volatile rs_vhost_slot& v = vhosts_[e.slot];
     const QueueId queue = queue_of_vhost_[e.slot];
+    if (e.kind == RS_EVENT_VHOST_BATCHES) return {queue, v.batches};
     if (e.kind == RS_EVENT_VHOST_SIGNALLED) return {queue, v.signalled};
     return {queue, e.kind == RS_EVENT_VHOST_SUPPRESSED ? v.suppressed : v.unwired};
   }
@@ -117,6 +128,7 @@ void HostProbe::Drain(std::vector<Mark>* marks, std::vector<Event>* events) {
       if (m.slot < RS_MAX_SLOTS) OnMark(m, marks);
     });
   }
+  vcpu_trace_->Drain(events);
   if (events_ == nullptr) return;
   events_->Drain([&](const void* data, size_t size) {
     const auto* e = static_cast<const rs_event*>(data);

@@ -62,6 +62,7 @@ std::unique_ptr<HostProbe> HostProbe::Start(const ProbeOptions& options, HookTab
   sched.rung = Rung::kProcfs;
   sched.state = HookState::kAttached;
   probe->sched_hook_ = hooks->Add({sched});
+  probe->vcpu_trace_ = std::make_unique<VcpuTrace>(options, hooks);
   return probe;
 }
 
@@ -371,6 +372,7 @@ void HostProbe::AddLossesOfOthers(std::vector<HookSample>* samples) const {
 
 void HostProbe::ReadHooks(std::vector<HookSample>* hooks) const {
   hooks->push_back({.hook = sched_hook_, .misses = 0});  // read, not hit
+  vcpu_trace_->ReadHooks(hooks);
   std::vector<HookSample> samples = bpf_->ReadHooks();
   if (functions_) AddLossesOfOthers(&samples);
   for (HookSample& sample : samples) {
@@ -391,6 +393,9 @@ bool HostProbe::SetPaused(const std::set<std::string>& groups) {
   return true;
 }
 
-void HostProbe::ReadCosts(std::vector<HookCost>* costs) const { bpf_->ReadCosts(base_, costs); }
+void HostProbe::ReadCosts(std::vector<HookCost>* costs) const {
+  bpf_->ReadCosts(base_, costs);
+  vcpu_trace_->ReadCosts(costs);
+}
 
 }  // namespace ringside

@@ -15,6 +15,7 @@
 #include "agent/parts.h"
 #include "agent/probe.h"
 #include "agent/ring.h"
+#include "agent/vcpu_trace.h"
 #include "agent/vcpu_watch.h"
 #include "agent/vhost_user_ports.h"
 
@@ -138,6 +139,7 @@ class HostProbe : public Probe {
   ProcessNames names_;
   std::map<uint32_t, std::string> drop_reasons_;
   HookId sched_hook_{};
+  std::unique_ptr<VcpuTrace> vcpu_trace_;
 };
 
 }  // namespace ringside

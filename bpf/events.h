@@ -82,6 +82,8 @@ enum rs_hook {
   RS_HOOK_VGIC_QUEUED, /* arm64: return of vgic_queue_irq_unlock, whose entry is RS_HOOK_ACCEPT */
   RS_HOOK_VGIC_POPULATED,
   RS_HOOK_SYS_WRITE, /* tracepoint sys_enter: writes to eventfds, without function hooks */
+  RS_HOOK_SCHED_SWITCH, /* tracepoints, of vCPU threads, while details of these are wanted */
+  RS_HOOK_SCHED_WAKEUP,
   RS_HOOKS
 };
 
@@ -133,6 +135,9 @@ enum rs_event_kind {
   RS_EVENT_KVM_MERGED,
   RS_EVENT_KVM_REJECTED,
   RS_EVENT_KVM_SLOWPATH,
+  RS_EVENT_VHOST_BATCHES, /* at the batch's entry: nothing above its position is published yet */
+  RS_EVENT_VCPU_WOKEN,
+  RS_EVENT_VCPU_RUNS, /* value: how long the thread had not run */
   RS_EVENT_KINDS /* one more than the highest */
 };
 struct rs_event {

@@ -26,7 +26,12 @@ static __always_inline int vhost_enter(struct vhost_virtqueue *vq) {
   v->cur_tid = (u32)bpf_get_current_pid_tgid();
   /* While the hooks of its outcome come or go, a batch would be counted by half. */
   v->cur_flags = config.hold ? RS_CUR_HELD : RS_CUR_OPEN;
-  if (v->cur_flags == RS_CUR_OPEN) v->batches++;
+  if (v->cur_flags != RS_CUR_OPEN) return 0;
+  if (v->detail & detail_bit(RS_EVENT_VHOST_BATCHES)) {
+    struct hit hit = {.pos = v->pos_entry, .number = v->batches};
+    detail_record(v->detail, RS_HOOK_VHOST_ENTRY, RS_EVENT_VHOST_BATCHES, slot, &hit);
+  }
+  v->batches++;
   return 0;
 }
 

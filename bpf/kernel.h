@@ -84,7 +84,7 @@ struct net_device___priv { u8 priv[0]; } FRAGMENT; /* since 6.12 or so */
 struct net { struct list_head dev_base_head; } FRAGMENT;
 struct nsproxy { struct net *net_ns; } FRAGMENT;
 struct mm_struct;
-struct task_struct { struct nsproxy *nsproxy; struct mm_struct *mm; } FRAGMENT;
+struct task_struct { int pid; struct nsproxy *nsproxy; struct mm_struct *mm; } FRAGMENT;
 struct napi_struct { void *poll; unsigned long state; int weight; } FRAGMENT;
 struct receive_queue { struct virtqueue *vq; struct napi_struct napi; } FRAGMENT;
 struct send_queue { struct virtqueue *vq; struct napi_struct napi; } FRAGMENT;

@@ -38,9 +38,18 @@ uint64_t Statements(const ClockRelation& relation) {
 std::string SourcesText(const ClockRelation& relation) {
   const auto wrong = std::count_if(relation.sources.begin(), relation.sources.end(),
                                    [](const ClockSource& source) { return source.wrong; });
-  std::string text = relation.sources.size() == 1
-                         ? relation.sources.front().name
-                         : fmt::format("{} queues", relation.sources.size());
+  // Queues have names with a node, a device and a queue.
+  const auto is_queue = [](const ClockSource& source) {
+    return source.name.find('/') != std::string::npos;
+  };
+  const auto queues = std::count_if(relation.sources.begin(), relation.sources.end(), is_queue);
+  std::vector<std::string> names;
+  for (const ClockSource& source : relation.sources) {
+    if (!is_queue(source)) names.push_back(source.name);
+    if (is_queue(source) && queues == 1) names.push_back(source.name);
+  }
+  if (queues > 1) names.push_back(fmt::format("{} queues", queues));
+  std::string text = ListText(names, names.size());
   if (wrong > 0) text += fmt::format(", {} wrong", wrong);
   return text;
 }
@@ -125,13 +134,15 @@ std::string EventsText(const ClockRelation& relation, const Page& page) {
     text += Paragraph("event      ", fmt::format("{} more", relation.events.size() - kEventsShown),
                       page);
   }
+  for (const std::string& note : relation.notes) {
+    text += Paragraph("not used   ", fmt::format("{}, {}", pair, note), page);
+  }
   if (relation.disagreeing > 0) {
     text += Paragraph(
         "disagree   ",
-        fmt::format("{}: at {} of {} moments the way over the collector does not meet it, by up "
-                    "to {}",
-                    pair, Thousands(relation.disagreeing), Thousands(relation.moments.size()),
-                    DurationText(relation.apart_ns)),
+        fmt::format("{}: at {} of {} moments its sources do not meet ({}), by up to {}", pair,
+                    Thousands(relation.disagreeing), Thousands(relation.moments.size()),
+                    relation.who_disagrees, DurationText(relation.apart_ns)),
         page);
   }
   return text;
@@ -172,7 +183,14 @@ Json ClocksRows(const std::vector<ClockRelation>& relations) {
     }
     Json moments = Json::array();
     for (const ClockMoment& moment : relation.moments) {
-      moments.push_back({{"t", Rfc3339(moment.axis_ns)}, {"bound_ns", number(moment.half_ns)}});
+      Json ways = Json::object();
+      for (const ClockMoment::Way& way : moment.ways) {
+        ways[way.name] = {{"lo_ns", way.reference.lo_ns - moment.local_raw_ns},
+                          {"hi_ns", way.reference.hi_ns - moment.local_raw_ns}};
+      }
+      moments.push_back({{"t", Rfc3339(moment.axis_ns)},
+                         {"bound_ns", number(moment.half_ns)},
+                         {"ways", std::move(ways)}});
     }
     rows.push_back({{"node", relation.node},
                     {"against", relation.against},
@@ -182,6 +200,7 @@ Json ClocksRows(const std::vector<ClockRelation>& relations) {
                     {"widest_ns", number(relation.WidestHalf())},
                     {"sources", std::move(sources)},
                     {"events", std::move(events)},
+                    {"notes", relation.notes},
                     {"disagreeing", relation.disagreeing},
                     {"apart_ns", relation.apart_ns},
                     {"moments", std::move(moments)}});

@@ -172,6 +172,7 @@ void AddStream(const StreamView& view, const TimelineFilter& filter, std::vector
     collector.Add(line.mono_ns, "", "log", std::string(LevelName(line.level)) + ": " + line.text);
   }
   for (const Fact& fact : stream.facts) {
+    if (fact.name == "clock.cross") continue;  // one a second: `clocks` tells what they say
     collector.Add(fact.mono_ns, QueueOfFact(view, fact), "fact", fact.name + " = " + fact.value);
   }
   for (const Gap& gap : stream.gaps) {
@@ -189,7 +190,9 @@ std::string OffsetText(int64_t offset_ns) {
 
 int64_t HalfNs(const AxisTime& time) { return (time.hi_ns - time.lo_ns + 1) / 2; }
 
-std::string BoundText(const AxisTime& time) { return "+-" + DurationText(HalfNs(time)); }
+std::string BoundText(const AxisTime& time) {
+  return fmt::format("+-{}", DurationText(HalfNs(time)));
+}
 
 }  // namespace
 

@@ -20,8 +20,10 @@ std::vector<ClockStatement> Steady(const SteadyScale& local, const SteadyScale& 
   std::vector<ClockStatement> statements;
   statements.reserve(evidence.size());
   for (const ClockEvidence& e : evidence) {
-    const ClockRange x = local.At(e.local_mono_ns);
-    const ClockRange r = reference.At(e.reference_mono_ns);
+    const ClockRange x =
+        e.local_is_raw ? ClockRange{e.local_mono_ns, e.local_mono_ns} : local.At(e.local_mono_ns);
+    const ClockRange r = e.reference_is_raw ? ClockRange{e.reference_mono_ns, e.reference_mono_ns}
+                                            : reference.At(e.reference_mono_ns);
     if (!x.known() || !r.known()) continue;
     statements.push_back(e.upper ? LocalFirst(x.lo_ns, r.hi_ns, e.source)
                                  : ReferenceFirst(r.lo_ns, x.hi_ns, e.source));

@@ -22,6 +22,9 @@ struct ClockEvidence {
   int64_t reference_mono_ns = 0;
   bool upper = false;  // the local reading came before the reference's; else after
   uint32_t source = 0;
+  // The times above are of MONOTONIC_RAW instead.
+  bool local_is_raw = false;
+  bool reference_is_raw = false;
 };
 
 enum class ClockTrust : uint8_t {

@@ -2,11 +2,13 @@
 #include "correlate/clock_net.h"
 
 #include <algorithm>
+#include <iterator>
 #include <map>
 #include <utility>
 
 #include "correlate/axis.h"
 #include "correlate/clock_evidence.h"
+#include "correlate/clock_guest.h"
 
 namespace ringside {
 namespace {
@@ -107,38 +109,86 @@ void ClockNet::LinkToCollector(size_t node, const Stream& stream) {
   ClockFit fit = FitLink({.wander_ppb_per_s = kWanderPpbPerS}, nodes_[node].scale, collector_,
                          evidence, &sources);
   if (fit.trust != ClockTrust::kContradicted) nodes_[node].to_collector = links_.size();
-  links_.push_back({node, std::nullopt, std::move(sources), std::move(fit)});
+  links_.push_back({node, std::nullopt, std::move(sources), std::move(fit), {}, {}});
 }
 
-// By the queues of each guest and host that are bound to each other beyond doubt.
+// What is known of one guest and one host.
+struct ClockNet::Known {
+  const Stream* guest = nullptr;
+  const Stream* host = nullptr;
+  int32_t pid = 0;  // of the VMM
+  std::vector<ClockSource> sources;
+  std::vector<ClockEvidence> evidence;
+  std::vector<std::string> notes;
+  size_t queues = 0;  // of the sources
+};
+
+// What KVM says, beside what the queues show.
+void ClockNet::AddKvm(Known* known) {
+  const auto add = [known](const char* name, WhyNot why, size_t before) {
+    if (!why.empty()) known->notes.push_back(std::string(name) + ": " + why);
+    const size_t statements = known->evidence.size() - before;
+    if (statements > 0) known->sources.push_back({name, statements});
+  };
+  size_t before = known->evidence.size();
+  add("TSC offset",
+      AddTscOffset(*known->host, *known->guest, known->pid,
+                   static_cast<uint32_t>(known->sources.size()), &known->evidence),
+      before);
+  before = known->evidence.size();
+  add("ptp_kvm",
+      AddCrossTimes(*known->host, *known->guest, static_cast<uint32_t>(known->sources.size()),
+                    &known->evidence),
+      before);
+}
+
+ClockLink ClockNet::FitKnown(size_t guest, size_t host, Known known) const {
+  const SteadyScale& local = nodes_[guest].scale;
+  const SteadyScale& reference = nodes_[host].scale;
+  std::vector<std::pair<std::string, ClockFit>> ways;
+  for (size_t first = 0; first < known.sources.size();) {
+    const size_t end = first < known.queues ? known.queues : first + 1;
+    std::vector<ClockEvidence> own;
+    std::copy_if(known.evidence.begin(), known.evidence.end(), std::back_inserter(own),
+                 [&](const ClockEvidence& e) { return e.source >= first && e.source < end; });
+    ways.emplace_back(first < known.queues ? "queues" : known.sources[first].name,
+                      FitClocks({}, local, reference, own));
+    first = end;
+  }
+  ClockFit fit = FitLink({}, local, reference, known.evidence, &known.sources);
+  return {guest,          host, std::move(known.sources), std::move(fit), std::move(known.notes),
+          std::move(ways)};
+}
+
+// By the queues of each guest and host that are bound to each other beyond doubt, and by KVM.
 void ClockNet::LinkToHosts(const std::list<NodeStream>& nodes,
                            const std::vector<QueuePair>& pairs) {
   std::map<const NodeStream*, size_t> numbers;
   for (const NodeStream& node : nodes) numbers.emplace(&node, numbers.size());
-  struct Known {
-    std::vector<ClockSource> sources;
-    std::vector<ClockEvidence> evidence;
-  };
   std::map<std::pair<size_t, size_t>, Known> found;
   for (const QueuePair& pair : pairs) {
     if (pair.host == nullptr || pair.guest == nullptr || !pair.turn.turn) continue;
     if (!pair.binding.bound || pair.binding.provisional) continue;
     Known& known = found[{numbers.at(pair.guest->node), numbers.at(pair.host->node)}];
+    known.guest = pair.guest->node->stream;
+    known.host = pair.host->node->stream;
+    known.pid = pair.host->info.owner_pid;
     const size_t before = known.evidence.size();
     AddQueueEvidence(Published(*pair.host), Observed(*pair.guest, *pair.turn.turn),
                      static_cast<uint32_t>(known.sources.size()), &known.evidence);
     known.sources.push_back({pair.guest->Name(), known.evidence.size() - before});
+    ++known.queues;
   }
   std::map<size_t, size_t> hosts_of;
   for (auto& [ends, known] : found) {
     const auto [guest, host] = ends;
-    ClockFit fit =
-        FitLink({}, nodes_[guest].scale, nodes_[host].scale, known.evidence, &known.sources);
+    AddKvm(&known);
+    ClockLink link = FitKnown(guest, host, std::move(known));
     // With two hosts it moved from one to the other: which one holds when is not known here.
     const bool only = ++hosts_of[guest] == 1;
     nodes_[guest].to_host.reset();
-    if (only && fit.trust != ClockTrust::kContradicted) nodes_[guest].to_host = links_.size();
-    links_.push_back({guest, host, std::move(known.sources), std::move(fit)});
+    if (only && link.fit.trust != ClockTrust::kContradicted) nodes_[guest].to_host = links_.size();
+    links_.push_back(std::move(link));
   }
   std::stable_sort(links_.begin(), links_.end(),
                    [](const ClockLink& a, const ClockLink& b) { return a.node < b.node; });

@@ -18,6 +18,7 @@
 #include <list>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "correlate/clock_fit.h"
@@ -37,6 +38,9 @@ struct ClockLink {
   std::optional<size_t> host;  // absent: against the collector
   std::vector<ClockSource> sources;
   ClockFit fit;
+  std::vector<std::string> notes;  // sources that could not be used, and why
+  // Between a guest and its host: the fit of each kind of source by itself, "queues" together.
+  std::vector<std::pair<std::string, ClockFit>> ways;
 };
 
 // MONOTONIC_RAW of a clock to its own wall clock, by readings of both. Beyond the first and the
@@ -82,6 +86,9 @@ class ClockNet {
     std::optional<size_t> host;  // if that link can be relied on
     bool by_host = false;        // the way over the host is the better one to the axis
   };
+  struct Known;
+  static void AddKvm(Known* known);
+  ClockLink FitKnown(size_t guest, size_t host, Known known) const;
   void LinkToCollector(size_t node, const Stream& stream);
   void LinkToHosts(const std::list<NodeStream>& nodes, const std::vector<QueuePair>& pairs);
   void ChooseWays(const std::list<NodeStream>& nodes);

@@ -7,7 +7,9 @@ namespace ringside {
 namespace {
 
 // Looked at in all of a recording.
-constexpr size_t kMomentsMax = 20'000;
+constexpr size_t kMomentsMax = 5'000;
+// How far from where it is about a clock's time is looked for: far beyond any bound of use.
+constexpr int64_t kSearchNs = 60'000'000'000;
 
 // RAW as the axis shows it, by the snapshot nearest to it.
 int64_t AxisOfRaw(const NodeStream& node, int64_t raw_ns) {
@@ -44,31 +46,59 @@ void TellMoments(const NodeStream& node, const SteadyScale& scale, const ClockFi
   for (size_t i = 0; i < snapshots.size(); i += stride) {
     const int64_t mono = snapshots[i].begin.mono_ns;
     const ClockRange range = ReferenceAt(fit, scale, mono);
-    ClockMoment moment{node.axis.At(mono).mid_ns(), mono, range, std::nullopt};
+    ClockMoment moment{node.axis.At(mono).mid_ns(), mono, range, std::nullopt, {}, 0};
+    moment.local_raw_ns = scale.At(mono).mid_ns();
     if (range.known()) moment.half_ns = range.half_ns();
     relation->moments.push_back(moment);
   }
 }
 
-// Whether guest -> host -> collector meets guest -> collector.
-void Check(const ClockNet& net, const ClockLink& link, const NodeStream& guest,
-           ClockRelation* relation) {
-  const ClockLink* direct_link = net.ToCollector(link.node);
-  const ClockLink* host_link = net.ToCollector(*link.host);
-  if (direct_link == nullptr || host_link == nullptr) return;
-  const ClockMap& host = host_link->fit.map;
-  for (const Snapshot& snapshot : guest.stream->snapshots) {
-    const int64_t mono = snapshot.begin.mono_ns;
-    const ClockRange at_host = ReferenceAt(link.fit, net.scale(link.node), mono);
-    const ClockRange direct = ReferenceAt(direct_link->fit, net.scale(link.node), mono);
-    if (!at_host.known() || !direct.known()) continue;
-    const ClockRange lo = host.At(at_host.lo_ns);
-    const ClockRange hi = host.At(at_host.hi_ns);
-    if (!lo.known() || !hi.known()) continue;
-    const int64_t apart = std::max(lo.lo_ns - direct.hi_ns, direct.lo_ns - hi.hi_ns);
-    if (apart <= 0) continue;
-    ++relation->disagreeing;
-    relation->apart_ns = std::max(relation->apart_ns, apart);
+// The host's RAW when the collector's was within a range: the map the other way round.
+ClockRange Inverse(const ClockMap& map, const ClockRange& at, int64_t around_ns) {
+  if (!at.known() || !map.At(around_ns).known()) return {};
+  // Rates differ by a thousandth at most, so the way there is short.
+  const auto last = [&](auto still) {
+    int64_t lo = around_ns - kSearchNs, hi = around_ns + kSearchNs;
+    while (lo < hi) {
+      const int64_t mid = lo + (hi - lo + 1) / 2;
+      if (still(map.At(mid))) {
+        lo = mid;
+      } else {
+        hi = mid - 1;
+      }
+    }
+    return lo;
+  };
+  return {last([&](const ClockRange& r) { return r.hi_ns < at.lo_ns; }),
+          last([&](const ClockRange& r) { return r.lo_ns <= at.hi_ns; }) + 1};
+}
+
+// What each kind of source says by itself, and whether they meet.
+void TellWays(const ClockNet& net, const ClockLink& link, ClockRelation* relation) {
+  const SteadyScale& own = net.scale(link.node);
+  const ClockLink* direct = net.ToCollector(link.node);
+  const ClockLink* host = net.ToCollector(*link.host);
+  for (ClockMoment& moment : relation->moments) {
+    for (const auto& [name, fit] : link.ways) {
+      moment.ways.push_back({name, ReferenceAt(fit, own, moment.mono_ns)});
+    }
+    if (direct != nullptr && host != nullptr && moment.reference.known()) {
+      const ClockRange at_collector = ReferenceAt(direct->fit, own, moment.mono_ns);
+      moment.ways.push_back(
+          {"exchange", Inverse(host->fit.map, at_collector, moment.reference.mid_ns())});
+    }
+    std::erase_if(moment.ways, [](const ClockMoment::Way& way) { return !way.reference.known(); });
+    const ClockMoment::Way* highest = nullptr;  // of the lower ends
+    const ClockMoment::Way* lowest = nullptr;   // of the upper ends
+    for (const ClockMoment::Way& way : moment.ways) {
+      if (!highest || way.reference.lo_ns > highest->reference.lo_ns) highest = &way;
+      if (!lowest || way.reference.hi_ns < lowest->reference.hi_ns) lowest = &way;
+    }
+    if (!highest || highest->reference.lo_ns <= lowest->reference.hi_ns) continue;
+    if (++relation->disagreeing == 1)
+      relation->who_disagrees = lowest->name + " and " + highest->name;
+    relation->apart_ns =
+        std::max(relation->apart_ns, highest->reference.lo_ns - lowest->reference.hi_ns);
   }
 }
 
@@ -82,7 +112,8 @@ ClockRelation Relate(const ClockNet& net, const std::vector<const NodeStream*>& 
   const SteadyScale& own = net.scale(link.node);
   TellEvents(node, own, link.host ? net.scale(*link.host) : net.collector(), link.fit, &relation);
   TellMoments(node, own, link.fit, &relation);
-  if (link.host) Check(net, link, node, &relation);
+  relation.notes = link.notes;
+  if (link.host) TellWays(net, link, &relation);
   return relation;
 }
 
@@ -131,7 +162,7 @@ std::string ClockQuality(const ClockRelation& relation) {
                      : *half < 1'000'000'000 ? "only stalls longer than the bound can be placed"
                                              : "as good as unknown";
   if (relation.trust == ClockTrust::kStepped) text += "; if the clock stepped, else wrong";
-  if (relation.disagreeing > 0) text += "; contradicted by the way over the collector";
+  if (relation.disagreeing > 0) text += "; its sources do not meet";
   return text;
 }
 

@@ -5,7 +5,7 @@
 // Two kinds of relations: each node against the collector, by exchanges over the agent's stream
 // (two machines, as far as is known, so their rates may wander); and each guest against its host,
 // by the positions of the queues that are bound to each other (one machine, one oscillator). A
-// guest with both is checked: the way over the host and the direct one have to meet.
+// guest with both is checked: all ways have to meet.
 #ifndef RINGSIDE_CORRELATE_CLOCKS_H_
 #define RINGSIDE_CORRELATE_CLOCKS_H_
 
@@ -25,6 +25,14 @@ struct ClockMoment {
   int64_t mono_ns = 0;   // the node's own
   ClockRange reference;  // RAW of the clock it is held against
   std::optional<int64_t> half_ns;
+  // Between a guest and its host: what each kind of source says by itself, "exchange" by the way
+  // over the collector. They have to meet.
+  struct Way {
+    std::string name;
+    ClockRange reference;
+  };
+  std::vector<Way> ways;
+  int64_t local_raw_ns = 0;  // what the ranges are best told against
 };
 
 // Something that happened to a clock between two times of the axis.
@@ -41,8 +49,10 @@ struct ClockRelation {
   ClockTrust trust = ClockTrust::kGood;
   std::vector<ClockMoment> moments;  // by time
   std::vector<ClockEvent> events;    // steps that clocks showed, and conflicts
-  // Moments at which the way over the host does not meet the direct one, and how far apart.
+  std::vector<std::string> notes;    // sources that could not be used, and why
+  // Moments at which two ways do not meet, which ones at first, and how far apart.
   uint64_t disagreeing = 0;
+  std::string who_disagrees;  // "queues and ptp_kvm"
   int64_t apart_ns = 0;
 
   // Of the moments with a bound.

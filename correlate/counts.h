@@ -56,7 +56,9 @@ namespace ringside {
   X(kSoftnetRuns, "softnet.runs", "runs of the network receive softirq (NET_RX)")                 \
   X(kSoftnetRunUs, "softnet.run_us", "time they took")                                            \
   X(kVcpuRunUs, "vcpu.run_us", "time the vCPU's thread ran")                                      \
-  X(kVcpuDelayUs, "vcpu.delay_us", "time it was runnable and waited for a CPU")
+  X(kVcpuDelayUs, "vcpu.delay_us", "time it was runnable and waited for a CPU")                   \
+  X(kVcpuWoken, "vcpu.woken", "times the vCPU's thread became runnable")                          \
+  X(kVcpuRuns, "vcpu.runs", "times it was given a CPU")
 
 enum class Count : uint16_t {
 #define X(id, name, text) id,

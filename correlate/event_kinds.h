@@ -34,14 +34,17 @@ enum class EventValue : uint8_t { kNothing, kNs, kPackets, kBytes, kEntries, kPi
   X(kKvmInjected, 15, kNs)          \
   X(kKvmMerged, 16, kNs)            \
   X(kKvmRejected, 17, kNs)          \
-  X(kKvmSlowpath, 18, kNs)
+  X(kKvmSlowpath, 18, kNs)          \
+  X(kVhostBatches, 19, kNothing)    \
+  X(kVcpuWoken, 20, kNothing)       \
+  X(kVcpuRuns, 21, kNs)
 
 enum class EventKind : uint16_t {
 #define X(id, number, value) id = number,
   RINGSIDE_EVENT_KINDS(X)
 #undef X
 };
-inline constexpr int kEventKindMax = 18;
+inline constexpr int kEventKindMax = 21;
 
 // The count it belongs to. `kind` must exist (1 .. kEventKindMax).
 Count EventCount(EventKind kind);

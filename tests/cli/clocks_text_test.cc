@@ -17,7 +17,7 @@ ClockRelation Relation() {
   ClockRelation relation{.node = "vm1", .against = "host1"};
   relation.sources = {{"vm1/eth0/rx0", 1200}, {"vm1/eth0/rx1", 34}};
   for (int64_t i = 0; i <= 10; ++i) {
-    relation.moments.push_back({kZero + i * kS, i, {}, 2'000 + 100 * i});
+    relation.moments.push_back({kZero + i * kS, i, {}, 2'000 + 100 * i, {}, 0});
   }
   return relation;
 }
@@ -38,14 +38,17 @@ TEST(ClocksTextTest, WhatDoesNotFitIsTold) {
   relation.trust = ClockTrust::kStepped;
   relation.events.push_back({kZero, kZero + kS, "its counter stepped"});
   relation.disagreeing = 3;
+  relation.who_disagrees = "queues and exchange";
+  relation.notes = {"TSC offset: its vCPUs' TSC offsets differ"};
   relation.apart_ns = 5'000'000;
   const std::string text = ClocksText({relation}, kZero, {.width = 200});
   EXPECT_THAT(text, HasSubstr("2 queues, 1 wrong"));
   EXPECT_THAT(text, HasSubstr("1,200"));
   EXPECT_THAT(text, HasSubstr("vm1/eth0/rx1 cannot be true beside the others (vm1 - host1)"));
   EXPECT_THAT(text, HasSubstr("its counter stepped"));
-  EXPECT_THAT(text, HasSubstr("at 3 of 11 moments the way over the collector does not meet it"));
+  EXPECT_THAT(text, HasSubstr("at 3 of 11 moments its sources do not meet (queues and exchange)"));
   EXPECT_THAT(text, HasSubstr("if the clock stepped, else wrong"));
+  EXPECT_THAT(text, HasSubstr("not used   vm1 - host1, TSC offset: its vCPUs' TSC offsets differ"));
 }
 
 // A moment without a bound makes its step of time unknown, never narrow.

@@ -20,7 +20,7 @@ WISHES = {"host1": ["tap0/rx*", "host1/tap0/tx0", f"tap0/tx1@1/{RATE}"],
           "vm1": ["*0/rx?", "vm1/eth0/tx0", f"eth0/tx1:guest.irq@1/{RATE}",
                   "eth0/tx1:guest.handled>100us"]}
 WHOLE = ("tap0/rx0", "tap0/rx1", "tap0/tx0", "eth0/rx0", "eth0/rx1", "eth0/tx0")
-KINDS = ("tun.enqueued tun.dropped vhost.signalled vhost.suppressed vhost.unwired eventfd.written"
+KINDS = ("tun.enqueued tun.dropped vhost.batches vhost.signalled vhost.suppressed vhost.unwired eventfd.written"
          " irqfd.woken kvm.injected kvm.merged kvm.rejected kvm.slowpath guest.irq guest.handled"
          " guest.none guest.napi.softirq guest.napi.busy guest.napi.thread guest.napi.netpoll"
          ).split()
