@@ -81,6 +81,7 @@ void Declare(Parser& parser) {
   AddLedger(app, parser.action);
   AddQueues(app, parser.action);
   AddClocks(app, parser.action);
+  AddLatency(app, parser.action);
   AddTimeline(app, parser.action);
   AddDoctor(app, parser.action);
   AddSql(app, parser.action);

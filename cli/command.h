@@ -49,6 +49,7 @@ void AddExplain(CLI::App& app, Action& action);
 void AddLedger(CLI::App& app, Action& action);
 void AddQueues(CLI::App& app, Action& action);
 void AddClocks(CLI::App& app, Action& action);
+void AddLatency(CLI::App& app, Action& action);
 void AddTimeline(CLI::App& app, Action& action);
 void AddDoctor(CLI::App& app, Action& action);
 void AddSql(CLI::App& app, Action& action);

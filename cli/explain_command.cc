@@ -6,8 +6,10 @@
 #include "cli/explain_text.h"
 #include "cli/format.h"
 #include "cli/incident_args.h"
+#include "cli/path_events.h"
 #include "cli/report_text.h"
 #include "cli/terminal.h"
+#include "correlate/latency_evidence.h"
 
 namespace ringside {
 namespace {
@@ -38,9 +40,20 @@ absl::Status WriteJson(const ExplainArgs& args, const LoadedLedger& loaded,
   return WriteOut(JsonText(json));
 }
 
+// Details say how long single packets took; the first ones of each queue are enough for that.
+constexpr size_t kExplainEventsMax = 200'000;
+
+absl::Status AddLatencies(LoadedLedger* loaded) {
+  if (!WantsLatencies(loaded->findings)) return absl::OkStatus();
+  const auto latencies = MeasureLatencies(*loaded, {}, kExplainEventsMax);
+  if (latencies.ok()) TellLatencies(*latencies, &loaded->findings);
+  return latencies.status();
+}
+
 absl::Status WriteExplain(const ExplainArgs& args) {
   auto loaded = LoadLedger(args.incident);
   if (!loaded.ok()) return loaded.status();
+  if (absl::Status told = AddLatencies(&*loaded); !told.ok()) return told;
   std::optional<LoadedLedger> earlier;
   if (!args.against.empty()) {
     IncidentArgs other = args.incident;
