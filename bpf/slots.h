@@ -168,18 +168,6 @@ struct rs_route_slot {
 };
 RS_ASSERT(sizeof(struct rs_route_slot) == 256, "whole cache lines");
 
-/* Host side: one thread that runs a vCPU. Written by whichever CPU switches to it: one at a time. */
-struct rs_vcpu_slot {
-  rs_u32 tid;
-  rs_u32 in_use;
-  rs_u64 detail; /* as in rs_guest_slot */
-  rs_u64 runs;
-  rs_u64 woken;  /* atomic */
-  rs_u64 off_ns; /* when it last stopped running; 0 before that */
-  rs_u64 pad[3];
-};
-RS_ASSERT(sizeof(struct rs_vcpu_slot) == 64, "a cache line");
-
 /* How one count of one queue divides: rows of a bounded table. */
 enum rs_part_kind {
   RS_PART_BUSY = 1, /* guest slot: busy polls by process; `who` is its pid */

@@ -82,6 +82,14 @@ std::string StagesText(const QueueLatency& queue, const Page& page) {
     AddStage(queue.whole, fmt::format("{} to polled", PathPointName(queue.whole_from)), "",
              Style::kBold, &table);
   }
+  if (queue.vcpu_wait.count() > 0) {
+    std::vector<Cell> row = {{"of which its vCPU waited for a CPU"},
+                             {Thousands(queue.vcpu_wait.count())}};
+    for (const double share : kShares) row.push_back({DurationText(queue.vcpu_wait.At(share))});
+    row.push_back({DurationText(queue.vcpu_wait.max_ns())});
+    row.push_back({fmt::format("{:.0f}%", queue.vcpu_wait_tail_share * 100)});
+    table.rows.push_back(std::move(row));
+  }
   return RenderTable(table, page);
 }
 
@@ -174,6 +182,14 @@ Json StageJson(const StageLatency& stage) {
   return json;
 }
 
+Json WaitJson(const QueueLatency& queue) {
+  const Histogram& wait = queue.vcpu_wait;
+  if (wait.count() == 0) return nullptr;
+  return {{"count", wait.count()},   {"p50_ns", wait.At(0.5)},
+          {"p90_ns", wait.At(0.9)},  {"p99_ns", wait.At(0.99)},
+          {"max_ns", wait.max_ns()}, {"tail_share", queue.vcpu_wait_tail_share}};
+}
+
 Json JourneyJson(const SlowJourney& slow) {
   Json stages = Json::array();
   for (size_t i = 0; i < slow.stages.size(); ++i) {
@@ -239,6 +255,7 @@ Json LatencyRows(const std::vector<QueueLatency>& queues) {
                     {"sampled", std::move(sampled)},
                     {"stages", std::move(stages)},
                     {"whole", queue.whole.lo.count() > 0 ? StageJson(queue.whole) : Json(nullptr)},
+                    {"vcpu_wait", WaitJson(queue)},
                     {"bound_ns", queue.bound_ns ? Json(*queue.bound_ns) : Json(nullptr)},
                     {"sums", {{"checked", queue.sums}, {"wrong", queue.sums_wrong}}},
                     {"tail_ns", queue.in_tail > 0 ? Json(queue.tail_ns) : Json(nullptr)},

@@ -140,24 +140,53 @@ bool JourneyMaker::MayFollow(int64_t host_ns, int64_t guest_ns) const {
   return host.At(host_ns).lo_ns <= guest.At(guest_ns).hi_ns;
 }
 
-// The last time that the vCPU was off its CPU between injection and interrupt, if it was.
+// Whether something on the guest certainly came after something on the host.
+bool JourneyMaker::Follows(int64_t host_ns, int64_t guest_ns) const {
+  const StreamAxis& host = pair_.host->node->axis;
+  const StreamAxis& guest = pair_.guest->node->axis;
+  const auto a = host.RootAt(host_ns);
+  const auto b = guest.RootAt(guest_ns);
+  if (a && b && a->root == b->root && a->range.hi_ns < b->range.lo_ns) return true;
+  return host.At(host_ns).hi_ns < guest.At(guest_ns).lo_ns;
+}
+
+// The time that the vCPU was off its CPU between injection and interrupt, if it was. One that ran
+// at the injection has taken the interrupt by then, unless it certainly came later.
 void JourneyMaker::AddVcpuPoints(const Seen& irq, int64_t injected_ns, Journey* journey) const {
   const auto runs = runs_.find(irq.cpu);
   if (runs == runs_.end()) return;
-  const auto after =
+  const auto run =
       std::partition_point(runs->second.begin(), runs->second.end(),
-                           [injected_ns](const Run& run) { return run.to_ns <= injected_ns; });
-  const Run* last = nullptr;
-  for (auto run = after; run != runs->second.end() && MayFollow(run->to_ns, irq.mono_ns); ++run) {
-    // What began after the injection and may have begun after the interrupt, too, is not on its way.
-    if (run->from_ns > injected_ns && last != nullptr) break;
-    last = &*run;
+                           [injected_ns](const Run& r) { return r.to_ns <= injected_ns; });
+  if (run == runs->second.end()) return;
+  const bool on_the_way = run->from_ns <= injected_ns ? MayFollow(run->to_ns, irq.mono_ns)
+                                                      : Follows(run->to_ns, irq.mono_ns);
+  if (!on_the_way) return;
+  if (run->woken_ns && *run->woken_ns > injected_ns) {
+    journey->points.push_back({PathPoint::kVcpuWoken, *run->woken_ns});
   }
-  if (last == nullptr) return;
-  if (last->woken_ns && *last->woken_ns > injected_ns) {
-    journey->points.push_back({PathPoint::kVcpuWoken, *last->woken_ns});
+  journey->points.push_back({PathPoint::kVcpuRuns, run->to_ns});
+}
+
+// The guest's last point is put on the host's MONOTONIC by the clock that both are held to.
+std::optional<int64_t> JourneyMaker::VcpuWait(const Journey& journey, const Seen& poll) const {
+  const auto runs = runs_.find(poll.cpu);
+  const JourneyPoint& first = journey.points.front();
+  if (runs == runs_.end() || OnGuest(first.point)) return std::nullopt;
+  const auto from = pair_.host->node->axis.RootAt(first.mono_ns);
+  const auto to = pair_.guest->node->axis.RootAt(poll.mono_ns);
+  if (!from || !to || from->root != to->root) return std::nullopt;
+  const int64_t begin_ns = first.mono_ns;
+  const int64_t end_ns = begin_ns + to->range.mid_ns() - from->range.mid_ns();
+  int64_t sum_ns = 0;
+  auto run = std::partition_point(runs->second.begin(), runs->second.end(),
+                                  [begin_ns](const Run& r) { return r.to_ns <= begin_ns; });
+  for (; run != runs->second.end(); ++run) {
+    const int64_t ready_ns = run->woken_ns.value_or(run->from_ns);
+    if (ready_ns >= end_ns) break;
+    sum_ns += std::min(run->to_ns, end_ns) - std::max(ready_ns, begin_ns);
   }
-  journey->points.push_back({PathPoint::kVcpuRuns, last->to_ns});
+  return sum_ns;
 }
 
 std::optional<Journey> JourneyMaker::Follow(const Batch& batch, int64_t pos) {
@@ -195,6 +224,7 @@ std::optional<Journey> JourneyMaker::Follow(const Batch& batch, int64_t pos) {
     journey.cpu = irq->cpu;
   }
   journey.points.push_back({PathPoint::kPolled, poll->mono_ns});
+  journey.vcpu_wait_ns = VcpuWait(journey, *poll);
   return journey;
 }
 

@@ -64,6 +64,9 @@ struct Journey {
   uint64_t pos = 0;                  // of the entry, as the host counts: index after it
   uint16_t cpu = 0;                  // of the interrupt, in the guest
   std::vector<JourneyPoint> points;  // in the path's order
+  // Of all the way, how long the vCPU that polled was ready to run and had no CPU, in whatever
+  // stage that was. Absent without details of vCPUs.
+  std::optional<int64_t> vcpu_wait_ns;
 };
 
 // What fits into memory: 250 bytes each.
@@ -123,8 +126,10 @@ class JourneyMaker {
   static void Put(const PathEvent& event, int64_t pos, bool hole, int64_t since_ns,
                   std::vector<Seen>* seen);
   static const Seen* First(const std::vector<Seen>& seen, int64_t pos);
+  std::optional<int64_t> VcpuWait(const Journey& journey, const Seen& poll) const;
   void AddVcpuPoints(const Seen& irq, int64_t injected_ns, Journey* journey) const;
   bool MayFollow(int64_t host_ns, int64_t guest_ns) const;
+  bool Follows(int64_t host_ns, int64_t guest_ns) const;
   std::optional<Journey> Follow(const Batch& batch, int64_t pos);
   void MatchBetween(size_t first, size_t last, int64_t from_pos, int64_t to_pos);
   void MatchPackets();

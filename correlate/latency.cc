@@ -122,7 +122,10 @@ class Measure {
     }
     ++result->sums;
     if (!SumAgrees(stages, whole)) ++result->sums_wrong;
-    if (journey.points.front().point == result->whole_from) AddSpan(whole, &result->whole);
+    if (journey.points.front().point == result->whole_from) {
+      AddSpan(whole, &result->whole);
+      if (journey.vcpu_wait_ns) result->vcpu_wait.Add(*journey.vcpu_wait_ns);
+    }
     if (!options_.over_ns || whole.mid_ns() < *options_.over_ns) return;
     if (result->over.size() >= options_.over_max) {
       ++result->more_over;
@@ -146,6 +149,7 @@ class Measure {
       const Span whole = WholeOf(clocks_, journey);
       if (!counts(journey) || whole.mid_ns() < result->tail_ns) continue;
       ++result->in_tail;
+      result->vcpu_wait_tail_share += static_cast<double>(journey.vcpu_wait_ns.value_or(0));
       const std::vector<Span> stages = StagesOf(clocks_, journey);
       for (size_t i = 0; i < stages.size(); ++i) {
         StageLatency& stage = StageOf(journey.points[i].point, journey.points[i + 1].point);
@@ -155,6 +159,7 @@ class Measure {
       }
     }
     for (auto& [ends, stage] : stages_) stage.tail_share /= std::max(1.0, all_ns);
+    result->vcpu_wait_tail_share /= std::max(1.0, all_ns);
   }
 
   const Clocks clocks_;

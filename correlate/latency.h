@@ -56,6 +56,9 @@ struct QueueLatency {
   // Of journeys that begin where most are known from the beginning: at `whole_from`.
   PathPoint whole_from{};
   StageLatency whole;
+  // Of the whole, how long the vCPU was ready to run and had no CPU: part of several stages.
+  Histogram vcpu_wait;
+  double vcpu_wait_tail_share = 0;
   // Half of the widest interval of a stage between nodes; absent without one.
   std::optional<int64_t> bound_ns;
   uint64_t sums = 0;        // journeys whose stages were added up

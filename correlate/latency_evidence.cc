@@ -58,6 +58,14 @@ bool Concerns(const QueueLatency& latency, const Finding& finding) {
   return finding.queue == latency.queue || finding.host_queue == latency.host_queue;
 }
 
+std::string WaitText(const QueueLatency& latency) {
+  const Histogram& wait = latency.vcpu_wait;
+  return latency.queue + ": packets waited " + Time(wait.At(0.5)) + " (median), " +
+         Time(wait.At(0.99)) + " (99%) while the vCPU had no CPU: " +
+         Percent(static_cast<int64_t>(latency.vcpu_wait_tail_share * 1000), 1000) +
+         " of the time of the slowest hundredth";
+}
+
 }  // namespace
 
 bool WantsLatencies(const std::vector<Finding>& findings) {
@@ -71,6 +79,9 @@ void TellLatencies(const std::vector<QueueLatency>& queues, std::vector<Finding>
   for (Finding& finding : *findings) {
     for (const QueueLatency& latency : queues) {
       if (latency.by_marks || !Concerns(latency, finding)) continue;
+      if (finding.cause == Cause::kLateVcpu && latency.vcpu_wait.count() > 0) {
+        finding.evidence.push_back({WaitText(latency), {}});
+      }
       for (const StageLatency& stage : latency.stages) {
         const auto* told = std::find_if(std::begin(kTold), std::end(kTold), [&](const Told& t) {
           return t.cause == finding.cause && t.from == stage.from && t.to == stage.to;

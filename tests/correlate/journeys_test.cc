@@ -212,6 +212,21 @@ TEST_F(JourneysTest, ARunningVcpuHasNoStage) {
   EXPECT_EQ(PointsOf(journeys[0]), (Points{kBatch, kWoken, kInjected, kIrq, kPolled}));
 }
 
+// Ready since 3 ms before the batch, on its CPU 2 ms after it; later preempted in its softirq.
+TEST_F(JourneysTest, WaitsOfTheVcpuCountInWhicheverStage) {
+  Vcpu(EventKind::kVcpuWoken, -3'000);
+  Vcpu(EventKind::kVcpuRuns, 2'000, 50'000 * kUs);
+  Vcpu(EventKind::kVcpuRuns, 15'000, 7'000 * kUs);
+  Vcpu(EventKind::kVcpuRuns, 90'000, 9'000 * kUs);
+  Signal(0, kPos, 1);
+  Guest(EventKind::kGuestIrq, 4'000, kPos);
+  Guest(EventKind::kGuestNapiSoftirq, 20'000, kPos, 1);
+  const QueueLatency latency = Measure();
+  ASSERT_EQ(latency.vcpu_wait.count(), 1u);
+  EXPECT_NEAR(static_cast<double>(latency.vcpu_wait.max_ns()), 9e6, 1e3);
+  EXPECT_NEAR(latency.vcpu_wait_tail_share, 0.45, 0.03);
+}
+
 // A finding about time tells the stage that it makes longer; others stay as they are.
 TEST_F(JourneysTest, FindingsAboutTimeTellIt) {
   Vcpu(EventKind::kVcpuRuns, 8'000, 9'000 * kUs);
@@ -226,9 +241,11 @@ TEST_F(JourneysTest, FindingsAboutTimeTellIt) {
   findings[1].queue = pair_->guest->Name();
   EXPECT_TRUE(WantsLatencies(findings));
   TellLatencies({Measure()}, &findings);
-  ASSERT_EQ(findings[0].evidence.size(), 1u);
-  EXPECT_NE(findings[0].evidence[0].text.find("8.0 ms (median)"), std::string::npos)
+  ASSERT_EQ(findings[0].evidence.size(), 2u);
+  EXPECT_NE(findings[0].evidence[0].text.find("waited 8.0 ms (median)"), std::string::npos)
       << findings[0].evidence[0].text;
+  EXPECT_NE(findings[0].evidence[1].text.find("8.0 ms (median)"), std::string::npos)
+      << findings[0].evidence[1].text;
   EXPECT_TRUE(findings[0].missing.empty());
   EXPECT_TRUE(findings[1].evidence.empty());
 }

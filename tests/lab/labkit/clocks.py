@@ -19,7 +19,7 @@ STOP_S = 0.02
 WISHES = {"host1": ["tap0/rx*", "*/vcpu*"], "vm1": ["*0/rx?"]}
 # Of a stop, so much at least is seen by a packet that meets it at a random time.
 SEEN_SHARE = 0.5
-STOPPED, RAN = "vcpu-woken", "vcpu-runs"
+STOPPED = "vcpu-woken"
 
 
 def _recorder(name, collector):
@@ -149,20 +149,17 @@ def _check_stops(quiet, stopped, stops_s):
 
 
 def _run_delay(rows):
-    """Median and share of the slow tail of waiting for a CPU, all receive queues."""
-    tail = max((stage["tail_share"] for row in rows for stage in row["stages"]
-                if stage["to"] == RAN), default=0)
-    p90 = max((stage["p90"]["hi_ns"] for row in rows for stage in row["stages"]
-               if stage["to"] == RAN), default=0)
-    return p90 / 1e9, tail
+    """How long a packet's vCPU had no CPU (p90), and the share of that in the slow tail."""
+    waits = [row["vcpu_wait"] for row in rows]
+    return max(w["p90_ns"] for w in waits) / 1e9, max(w["tail_share"] for w in waits)
 
 
 def _check_hogs(quiet, hogs):
     before, after = _run_delay(_rx(_latency(quiet))), _run_delay(_rx(_latency(hogs)))
     print(f"vCPU waits for a CPU (p90, share of slow tail): quiet {before}, with hogs {after}")
     hogs.expect_nothing_violated()
-    expect(after[0] > 4 * before[0] and after[0] > 0.002 and after[1] > 0.3,
-           "other work does not show as run delay", (before, after))
+    expect(after[0] > 3 * before[0] and after[1] > 0.5, "other work does not show as run delay",
+           (before, after))
 
 
 def judge_clocks(binaries, out_dir):

@@ -20,10 +20,10 @@ WISHES = {"host1": ["tap0/rx*", "host1/tap0/tx0", f"tap0/tx1@1/{RATE}"],
           "vm1": ["*0/rx?", "vm1/eth0/tx0", f"eth0/tx1:guest.irq@1/{RATE}",
                   "eth0/tx1:guest.handled>100us"]}
 WHOLE = ("tap0/rx0", "tap0/rx1", "tap0/tx0", "eth0/rx0", "eth0/rx1", "eth0/tx0")
-KINDS = ("tun.enqueued tun.dropped vhost.batches vhost.signalled vhost.suppressed vhost.unwired eventfd.written"
-         " irqfd.woken kvm.injected kvm.merged kvm.rejected kvm.slowpath guest.irq guest.handled"
-         " guest.none guest.napi.softirq guest.napi.busy guest.napi.thread guest.napi.netpoll"
-         ).split()
+KINDS = ("tun.enqueued tun.dropped vhost.batches vhost.signalled vhost.suppressed vhost.unwired"
+         " eventfd.written irqfd.woken kvm.injected kvm.merged kvm.rejected kvm.slowpath guest.irq"
+         " guest.handled guest.none guest.napi.softirq guest.napi.busy guest.napi.thread"
+         " guest.napi.netpoll").split()
 # What must have happened, by node, for the test to mean something.
 MOVED = {"host1": ["tun.enqueued", "vhost.signalled", "irqfd.woken", "kvm.injected"],
          "vm1": ["guest.irq", "guest.handled", "guest.napi.softirq", "guest.napi.busy"]}
