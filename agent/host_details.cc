@@ -138,4 +138,9 @@ void HostProbe::Drain(std::vector<Mark>* marks, std::vector<Event>* events) {
   });
 }
 
+void HostProbe::ReadCosts(std::vector<HookCost>* costs) const {
+  bpf_->ReadCosts(base_, costs);
+  vcpu_trace_->ReadCosts(costs);
+}
+
 }  // namespace ringside

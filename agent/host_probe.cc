@@ -393,9 +393,4 @@ bool HostProbe::SetPaused(const std::set<std::string>& groups) {
   return true;
 }
 
-void HostProbe::ReadCosts(std::vector<HookCost>* costs) const {
-  bpf_->ReadCosts(base_, costs);
-  vcpu_trace_->ReadCosts(costs);
-}
-
 }  // namespace ringside

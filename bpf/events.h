@@ -81,7 +81,7 @@ enum rs_hook {
   RS_HOOK_SOFTIRQ_EXIT,
   RS_HOOK_VGIC_QUEUED, /* arm64: return of vgic_queue_irq_unlock, whose entry is RS_HOOK_ACCEPT */
   RS_HOOK_VGIC_POPULATED,
-  RS_HOOK_SYS_WRITE, /* tracepoint sys_enter: writes to eventfds, without function hooks */
+  RS_HOOK_SYS_WRITE,    /* tracepoint sys_enter: writes to eventfds, without function hooks */
   RS_HOOK_SCHED_SWITCH, /* tracepoints, of vCPU threads, while details of these are wanted */
   RS_HOOK_SCHED_WAKEUP,
   RS_HOOKS
