@@ -64,6 +64,7 @@ class PathReader {
   const Joined& joined_;
   const LedgerOptions& options_;
   const size_t events_max_;
+  std::map<const LocalQueue*, std::vector<PathEvent>> vcpu_events_;  // for all queues of a VM
 };
 
 template <typename Take>
@@ -104,8 +105,12 @@ absl::Status PathReader::Read(const QueuePair& pair, JourneyMaker* maker) {
     if (info.vm_id != pair.host->info.vm_id || !info.queue.starts_with("vcpu")) continue;
     int number = -1;
     std::from_chars(info.queue.data() + 4, info.queue.data() + info.queue.size(), number);
-    status = ReadQueue(vcpu, [&](const PathEvent& e) { maker->AddVcpu(number, e); });
-    if (!status.ok()) return status;
+    const auto [events, fresh] = vcpu_events_.try_emplace(&vcpu);
+    if (fresh) {
+      status = ReadQueue(vcpu, [&](const PathEvent& e) { events->second.push_back(e); });
+      if (!status.ok()) return status;
+    }
+    for (const PathEvent& event : events->second) maker->AddVcpu(number, event);
   }
   return absl::OkStatus();
 }
