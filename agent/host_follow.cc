@@ -18,6 +18,15 @@ struct RouteKey {  // of slot_of_route and slot_of_lpi in bpf/host_maps.bpf.h
   uint64_t gsi;
 };
 
+// Forgets that `key` leads to `slot`. The kernel may have given the same address to something new
+// meanwhile, whose entry stays.
+template <typename Key>
+void Forget(int map, const Key& key, int slot) {
+  uint32_t leads_to = 0;
+  if (bpf_map_lookup_elem(map, &key, &leads_to) != 0) return;
+  if (leads_to == static_cast<uint32_t>(slot)) bpf_map_delete_elem(map, &key);
+}
+
 }  // namespace
 
 bool HostProbe::Follow(const ProbeOptions& options) {
@@ -41,11 +50,11 @@ void HostProbe::RetireRoute(int slot) {
   const rs_route_slot& route = routes_[slot];
   const uint64_t ctx = route.ctx;
   const RouteKey key{.kvm = route.kvm, .gsi = route.gsi};
-  bpf_map_delete_elem(bpf_->MapFd("slot_of_ctx"), &ctx);
-  bpf_map_delete_elem(bpf_->MapFd("slot_of_route"), &key);
+  Forget(bpf_->MapFd("slot_of_ctx"), ctx, slot);
+  Forget(bpf_->MapFd("slot_of_route"), key, slot);
 #if defined(__aarch64__)
   const RouteKey lpi{.kvm = route.kvm, .gsi = route.lpi};
-  bpf_map_delete_elem(bpf_->MapFd("slot_of_lpi"), &lpi);
+  Forget(bpf_->MapFd("slot_of_lpi"), lpi, slot);
 #endif
   queues_.erase(absl::StrCat("route:", slot));
   vhost_user_.erase(slot);
@@ -91,8 +100,8 @@ void HostProbe::RetireVhost(int slot) {
   if (vhost.route != 0) RetireRoute(static_cast<int>(vhost.route) - 1);
   const uint64_t ctx = vhost.ctx;
   const uint64_t object = vhost.id.object;
-  bpf_map_delete_elem(bpf_->MapFd("vhost_of_ctx"), &ctx);
-  bpf_map_delete_elem(bpf_->MapFd("slot_of_vhost"), &object);
+  Forget(bpf_->MapFd("vhost_of_ctx"), ctx, slot);
+  Forget(bpf_->MapFd("slot_of_vhost"), object, slot);
   queues_.erase(absl::StrCat("vhost:", slot));
   tap_of_vhost_.erase(slot);
   direction_of_vhost_.erase(slot);

@@ -311,12 +311,14 @@ void HostProbe::UpdateTap(int slot, int64_t now_mono_ns) {
   const auto name = std::find_if(netdevs.begin(), netdevs.end(), [&](const std::string& device) {
     return ReadText("/sys/class/net/" + device + "/ifindex") == std::to_string(tun.ifindex);
   });
-  Queue& queue = queues_[object];
-  queue.tun = slot;
+  const auto [at, fresh] = queues_.try_emplace(object);
+  Queue& queue = at->second;
+  if (fresh) queue.life = ++taps_alone_;
+  TakeTun(slot, &queue);
   QueueInfo info{.mono_ns = now_mono_ns, .kind = QueueKind::kHost};
   info.device = name == netdevs.end() ? absl::StrCat("if", tun.ifindex) : *name;
   info.queue = absl::StrCat("rx", tun.queue);
-  queue.id = registry_->Update(object, tun.ifindex, std::move(info));
+  queue.id = registry_->Update(object, queue.life, std::move(info));
   queue_of_tun_[slot] = queue.id;
 }
 

@@ -52,6 +52,7 @@ class HostProbe : public Probe {
     uint64_t tun_priv = 0;  // for the tap ring's gauges
     uint32_t tun_queue = 0;
     rs_tun_cell tun_before{};  // of the tap queue, when this queue got it from another
+    uint64_t life = 0;         // a tap's queue without a VM: tells such times apart
   };
   struct TapQueue {
     std::string tap;
@@ -130,6 +131,7 @@ class HostProbe : public Probe {
   std::set<int> retired_vhosts_;                // slots of what is gone; never used again
   std::set<int> retired_routes_;
   uint64_t vms_gone_ = 0;
+  uint64_t taps_alone_ = 0;
   VhostUserPorts vhost_user_ports_;
   std::map<int, VhostUserQueue> vhost_user_;  // by route slot; the last name is kept
   std::vector<QueueId> queue_of_vhost_;

@@ -74,6 +74,8 @@ static __noinline int vhost_join(struct rs_vhost_slot *v, u32 slot, struct event
   if (key) bpf_map_update_elem(&vhost_of_ctx, &key, &slot, BPF_ANY);
   int route = route_of_irqfd(irqfd_of_ctx(ctx));
   if (route < 0) return -1;
+  struct rs_route_slot *old = v->route ? route_by_slot(v->route - 1) : 0;
+  if (old && old->vhost == slot + 1) old->vhost = 0;
   v->route = route + 1;
   struct rs_route_slot *r = route_by_slot(route);
   if (r) r->vhost = slot + 1;

@@ -62,7 +62,8 @@ static __noinline int walk_vhost(struct rs_walk_out *out, u64 address) {
   struct rs_vhost_slot *v = slot < 0 ? 0 : vhost_by_slot(slot);
   if (!v) return 0;
   struct vhost_dev *dev = BPF_CORE_READ(vq, dev);
-  if (!v->route) vhost_join(v, slot, compat_call_ctx(vq));
+  /* Each time: a VMM that set its notifiers up anew may have exchanged eventfds and routes. */
+  vhost_join(v, slot, compat_call_ctx(vq));
   out->object = address;
   out->slot = slot + 1;
   out->route = v->route;

@@ -14,9 +14,19 @@ Side::Side(const LocalQueue* queue, int64_t from_ns, int64_t to_ns) {
   if (!range) return;
   queue_ = queue;
   range_ = *range;
+  // Of a queue that is gone, as long as it was there.
+  const auto end = queue->node->series.EndOf(queue->info.id, range_.last);
+  if (end && *end >= range_.first) {
+    range_.last = *end;
+    ended_ = true;
+  }
   for (int i = 0; i < kCounts; ++i) {
     hooks_[i] = ChooseHook(*queue, static_cast<Count>(i), range_);
   }
+}
+
+int64_t Side::UntilNs(const SnapshotRange& run) const {
+  return run.last == range_.last && !ended_ ? 0 : End(run.last).mid_ns();
 }
 
 bool Side::witness() const { return queue_ != nullptr && IsWitness(stream().hello); }
@@ -176,7 +186,7 @@ Statement QueueEvidence::Say(std::string text, std::initializer_list<Count> coun
 Finding QueueEvidence::Found(Cause cause, Certainty certainty, const Side& side,
                              const SnapshotRange& run) const {
   Finding finding = Found(cause, certainty, side.Begin(run.first).mid_ns());
-  if (run.last != side.range().last) finding.until_ns = side.End(run.last).mid_ns();
+  finding.until_ns = side.UntilNs(run);
   return finding;
 }
 

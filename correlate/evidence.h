@@ -53,6 +53,8 @@ class Side {
   std::string HookOf(Count count) const;
   AxisTime Begin(size_t snapshot) const;
   AxisTime End(size_t snapshot) const;
+  // When something that was so over a run ended; 0: still so at the end of the window.
+  int64_t UntilNs(const SnapshotRange& run) const;
   // The snapshots that certainly lie within two axis times.
   std::optional<SnapshotRange> Within(int64_t from_ns, int64_t to_ns) const;
   // Labels of a count's parts by growth over the range, largest first.
@@ -61,6 +63,7 @@ class Side {
  private:
   const LocalQueue* queue_ = nullptr;
   SnapshotRange range_;
+  bool ended_ = false;  // the queue was gone before the window ended
   std::array<std::optional<ChosenHook>, kCounts> hooks_;
 };
 

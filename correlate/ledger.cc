@@ -66,10 +66,10 @@ void WarnAbout(const NodeStream& node, bool closed, std::vector<std::string>* wa
   }
 }
 
-Window FindWindow(const std::list<NodeStream>& nodes, const LedgerOptions& options) {
+Window FindWindow(const Joined& joined, const LedgerOptions& options) {
   Window window{.from_ns = std::numeric_limits<int64_t>::max(),
                 .to_ns = std::numeric_limits<int64_t>::min()};
-  for (const NodeStream& node : nodes) {
+  for (const NodeStream& node : joined.nodes()) {
     for (const Snapshot& snapshot : node.stream->snapshots) {
       const AxisTime begin = node.axis.At(snapshot.begin.mono_ns);
       window.from_ns = std::min(window.from_ns, begin.lo_ns);
@@ -78,6 +78,11 @@ Window FindWindow(const std::list<NodeStream>& nodes, const LedgerOptions& optio
     }
   }
   if (window.from_ns > window.to_ns) window = {};
+  const Recording& recording = joined.recording();
+  if (recording.saved_from_ns != 0) {
+    window.from_ns = std::max(window.from_ns, recording.saved_from_ns);
+  }
+  if (recording.saved_to_ns != 0) window.to_ns = std::min(window.to_ns, recording.saved_to_ns);
   if (options.from_ns) window.from_ns = std::max(window.from_ns, *options.from_ns);
   if (options.to_ns) window.to_ns = std::min(window.to_ns, *options.to_ns);
   return window;
@@ -107,7 +112,7 @@ const CountCell* QueueLedger::Find(Count count) const {
 Ledger MakeLedger(const Joined& joined, const LedgerOptions& options) {
   Ledger ledger;
   const Recording& recording = joined.recording();
-  ledger.window = FindWindow(joined.nodes(), options);
+  ledger.window = FindWindow(joined, options);
   ledger.window.clock = recording.recorder + " realtime";
   for (const NodeStream& node : joined.nodes()) {
     ledger.nodes.push_back(ViewOf(node));

@@ -46,6 +46,10 @@ struct Recording {
   bool merged = false;       // joined from files recorded without a link
   int64_t real_from_ns = 0;  // first and last commit, recorder's REALTIME
   int64_t real_to_ns = 0;
+  // A window of a longer recording (`ringside save`), the same clock; 0: not cut at that end. A
+  // little of what was before comes along, because counts are differences.
+  int64_t saved_from_ns = 0;
+  int64_t saved_to_ns = 0;
 };
 
 }  // namespace ringside

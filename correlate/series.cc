@@ -99,6 +99,18 @@ std::optional<HookSample> StreamSeries::HookAt(HookId hook, size_t snapshot) con
   return at->second;
 }
 
+std::optional<size_t> StreamSeries::EndOf(QueueId queue, size_t snapshot) const {
+  std::optional<size_t> last;
+  for (auto it = counts_.lower_bound({queue, Count{}, HookId{}});
+       it != counts_.end() && std::get<0>(it->first) == queue; ++it) {
+    last = std::max(last.value_or(0), it->second.back().snapshot);
+  }
+  if (!last || *last >= snapshot || HoleBetween(*last, snapshot) || !Ends(*last, snapshot)) {
+    return std::nullopt;
+  }
+  return last;
+}
+
 const HookInfo* StreamSeries::FindHook(HookId hook) const {
   for (const HookInfo& info : stream_->hello.hooks) {
     if (info.id == hook) return &info;

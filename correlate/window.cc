@@ -123,9 +123,15 @@ std::optional<Interval> GrowthByTime(const LocalQueue& queue, Count count, HookI
   if (!from || *from > range.last) return std::nullopt;
   const bool late = *from > range.first && StartsAtZero(count);
   const bool from_zero = late && series.BeginsFull();
-  const SnapshotRange own{std::max(range.first, *from), range.last};
+  SnapshotRange own{std::max(range.first, *from), range.last};
   auto first = series.CountAt(queue.info.id, count, hook, own.first);
-  const auto last = series.CountAt(queue.info.id, count, hook, own.last);
+  auto last = series.CountAt(queue.info.id, count, hook, own.last);
+  // Of a queue that is gone, what it counted after its last reading is not known.
+  const auto end = last ? std::nullopt : series.EndOf(queue.info.id, range.last);
+  if (end && *end >= own.first) {
+    own.last = *end;
+    last = series.CountAt(queue.info.id, count, hook, own.last);
+  }
   if (from_zero) first = CountPoint{};
   if (!first || !last) return std::nullopt;
   // A position that went back, or jumped, says nothing about what was published between.
@@ -140,7 +146,7 @@ std::optional<Interval> GrowthByTime(const LocalQueue& queue, Count count, HookI
   // A hook that was attached later tells no misses before: what its queue had then is unknown.
   const auto misses =
       MissesIn(*queue.node, hook, {from_zero ? own.first - 1 : own.first, own.last});
-  if (misses && (*misses == 0 || !ManyPerHit(count))) {
+  if (misses && !end && (*misses == 0 || !ManyPerHit(count))) {
     const uint64_t least_before = late ? 0 : first->lo;
     const uint64_t most = last->hi > least_before ? last->hi - least_before : 0;
     growth.hi = static_cast<int64_t>(most + *misses);

@@ -225,6 +225,8 @@ absl::Status SaveIncident(const std::string& path, const SaveOptions& options,
   about.closed |= options.to_ns && *options.to_ns < slice->end_ns;
   if (options.from_ns) about.real_from_ns = std::max(about.real_from_ns, *options.from_ns);
   if (options.to_ns) about.real_to_ns = std::min(about.real_to_ns, *options.to_ns);
+  if (options.from_ns) about.saved_from_ns = std::max(about.saved_from_ns, *options.from_ns);
+  if (options.to_ns) about.saved_to_ns = *options.to_ns;
   return Copy(*sources, *slice, about, options, output);
 }
 

@@ -83,6 +83,10 @@ Recording About(const Sources& sources) {
     about.closed &= other.closed;
     about.merged |= other.merged;
     about.gaps.insert(about.gaps.end(), other.gaps.begin(), other.gaps.end());
+    // Of several windows, all of them; 0 is no end.
+    about.saved_from_ns = std::min(about.saved_from_ns, other.saved_from_ns);
+    const bool ends = about.saved_to_ns != 0 && other.saved_to_ns != 0;
+    about.saved_to_ns = ends ? std::max(about.saved_to_ns, other.saved_to_ns) : 0;
     if (other.real_to_ns == 0) continue;  // died before its first commit
     if (about.real_from_ns == 0) about.real_from_ns = other.real_from_ns;
     about.real_from_ns = std::min(about.real_from_ns, other.real_from_ns);

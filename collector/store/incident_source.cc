@@ -33,6 +33,8 @@ absl::Status IncidentSource::ReadAbout() {
     if (key == "merged") about_.merged = (*meta)->Int(1) == 1;
     if (key == "real_from_ns") about_.real_from_ns = (*meta)->Int(1);
     if (key == "real_to_ns") about_.real_to_ns = (*meta)->Int(1);
+    if (key == "saved_from_ns") about_.saved_from_ns = (*meta)->Int(1);
+    if (key == "saved_to_ns") about_.saved_to_ns = (*meta)->Int(1);
   }
   if (!row.ok()) return row.status();
   CleanText(about_.recorder, kNameBytesMax);

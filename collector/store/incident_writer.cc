@@ -79,6 +79,8 @@ class IncidentWriter::Impl {
     closed_value_ = about.closed ? 1 : 0;
     real_from_ns_ = about.real_from_ns;
     real_to_ns_ = about.real_to_ns;
+    saved_from_ns_ = about.saved_from_ns;
+    saved_to_ns_ = about.saved_to_ns;
   }
   const WriterStream* Find(const StreamKey& key) const {
     const auto at = streams_.find(key);
@@ -117,6 +119,8 @@ class IncidentWriter::Impl {
   bool closing_ = false;
   int closed_value_ = 1;
   int64_t real_from_ns_ = 0;
+  int64_t saved_from_ns_ = 0;  // 0: not cut
+  int64_t saved_to_ns_ = 0;
   int64_t real_to_ns_ = 0;
 };
 
@@ -293,8 +297,9 @@ absl::Status IncidentWriter::Impl::WriteAll() {
 absl::Status IncidentWriter::Impl::WriteMeta(bool closing) {
   return db_.Exec(fmt::format(
       "INSERT OR REPLACE INTO meta VALUES('real_from_ns', {}), ('real_to_ns', {}), ('closed', {}),"
-      " ('merged', {})",
-      real_from_ns_, real_to_ns_, closing ? closed_value_ : 0, merged_ ? 1 : 0));
+      " ('merged', {}), ('saved_from_ns', {}), ('saved_to_ns', {})",
+      real_from_ns_, real_to_ns_, closing ? closed_value_ : 0, merged_ ? 1 : 0, saved_from_ns_,
+      saved_to_ns_));
 }
 
 void IncidentWriter::Impl::Committed() {

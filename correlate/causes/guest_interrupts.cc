@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Interrupts that find nothing, and what the kernel makes of them.
+#include <algorithm>
 #include <charconv>
+#include <limits>
 #include <string_view>
 
 #include "correlate/causes/causes.h"
@@ -230,6 +232,20 @@ struct Disabled {
   bool logged = false;
 };
 
+// When a queue was first read; a log line from before is another's that had its interrupt number.
+int64_t FirstSeenMonoNs(const Side& guest) {
+  const StreamSeries& series = guest.node().series;
+  size_t first = guest.stream().snapshots.size();
+  for (const Count count : {Count::kGuestIrq, Count::kGuestProcIrq}) {
+    for (const HookId hook : series.HooksOf(guest.queue().info.id, count)) {
+      first = std::min(first,
+                       series.FirstSnapshotOf(guest.queue().info.id, count, hook).value_or(first));
+    }
+  }
+  return first < guest.stream().snapshots.size() ? guest.stream().snapshots[first].begin.mono_ns
+                                                 : std::numeric_limits<int64_t>::min();
+}
+
 // A witness' log tells of before: that still holds if no interrupt came between its readings.
 bool StillSilent(const Side& guest) {
   const auto irq = guest.witness() ? guest.Growth(Count::kGuestProcIrq) : std::nullopt;
@@ -242,6 +258,7 @@ std::optional<Disabled> FindDisabled(const QueueEvidence& evidence) {
   for (const LogLine& line : guest.stream().log) {
     const auto irq = IrqOfLine(line.text);
     if (!irq || *irq != guest.queue().info.irq) continue;
+    if (guest.queue().info.generation > 1 && line.mono_ns < FirstSeenMonoNs(guest)) continue;
     const AxisTime time = guest.node().axis.At(line.mono_ns);
     const bool before = time.hi_ns < evidence.window.from_ns;
     if (time.lo_ns > evidence.window.to_ns || (before && !StillSilent(guest))) continue;

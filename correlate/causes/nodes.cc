@@ -95,7 +95,7 @@ Finding LateVm(const LocalQueue& queue, const Side& vcpu, const SnapshotRange& r
   Finding finding =
       OfNode(Cause::kLateVcpu, vm + "/" + queue.info.queue, vcpu.Begin(run.first).mid_ns());
   finding.host_queue = queue.Name();
-  if (run.last != vcpu.range().last) finding.until_ns = vcpu.End(run.last).mid_ns();
+  finding.until_ns = vcpu.UntilNs(run);
   const int64_t span_us = (vcpu.End(run.last).mid_ns() - vcpu.Begin(run.first).mid_ns()) / 1000;
   finding.title =
       "a vCPU waited for a CPU " + Percent(vcpu.Growth(Count::kVcpuDelayUs, run)->lo, span_us) +
@@ -196,7 +196,7 @@ std::vector<Finding> SoftirqSqueezes(const Joined& joined, const Window& window)
     const auto run = SqueezedRun(cpu, budget);
     if (!run) continue;
     Finding finding = OfNode(Cause::kSoftirqSqueeze, queue.Name(), cpu.Begin(run->first).mid_ns());
-    if (run->last != cpu.range().last) finding.until_ns = cpu.End(run->last).mid_ns();
+    finding.until_ns = cpu.UntilNs(*run);
     const Interval squeezed = *cpu.Growth(Count::kSoftnetSqueezed, *run);
     const Interval processed = *cpu.Growth(Count::kSoftnetProcessed, *run);
     finding.title = "net_rx_action ran out of its budget " + Words(squeezed) + " times";

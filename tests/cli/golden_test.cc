@@ -118,5 +118,23 @@ TEST(GoldenTest, OpenVSwitchsOwnCounts) {
                RINGSIDE_TESTS "/data");
 }
 
+// Case C (two VMs pinging through OVS-DPDK on arm64): no lab here stays on the slow path. Its file
+// says that a simulator made it.
+TEST(GoldenTest, SimulatedCaseC) {
+  TestFolder folder;
+  const std::string command = std::string(RINGSIDE_SIM) +
+                              " run --scenario slow-path-injection --seed 20261120 -o " +
+                              (folder / "sim-case-c.rsi") + " > /dev/null";
+  ASSERT_EQ(std::system(command.c_str()), 0);
+  ExpectGolden("sim-case-c.explain", {"explain", "sim-case-c.rsi"}, folder / ".");
+}
+
+// The proof after a remedy: the same queue, before and after.
+TEST(GoldenTest, AfterTheRemedyTheStormIsGone) {
+  ExpectGolden("storm-5.10.against",
+               {"explain", "storm-after-5.10.rsi", "--against", "storm-5.10.rsi"},
+               RINGSIDE_TESTS "/data");
+}
+
 }  // namespace
 }  // namespace ringside

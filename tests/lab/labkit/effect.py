@@ -18,10 +18,10 @@ from .first_light import NO_CEILING, READY, RUN, UDP_PORT
 from .light import Light
 
 ROUNDS = 10
-PACKETS = 1_500
+PACKETS = 1_000
 GAP_US = 1_000
 BUSY_POLL_US = 2_000
-PINGS = 100
+PINGS = 50
 BPFTRACE_READY_S = 120
 BPFTRACE = ("tracepoint:irq:irq_handler_entry { @e[args->irq] = count(); }"
             " tracepoint:irq:irq_handler_exit { @x[args->irq, args->ret] = count(); }"
