@@ -135,10 +135,9 @@ void HostProbe::RetireGone() {
     rs_walk_out out;
     if (retired_vhosts_.contains(slot)) continue;
     if (!bpf_->Walk(RS_WALK_VHOST, vhosts_[slot].id.object, 0, &out).ok()) continue;
-    if (out.slot == static_cast<uint64_t>(slot) + 1 && !out.ok &&
-        out.value[RS_V_RING_DMA] != vhosts_[slot].id.ring) {
-      RetireVhost(slot);
-    }
+    if (out.slot == 0) continue;
+    const bool same = out.slot == static_cast<uint64_t>(slot) + 1;
+    if (!same || (!out.ok && out.value[RS_V_RING_DMA] != vhosts_[slot].id.ring)) RetireVhost(slot);
   }
 }
 

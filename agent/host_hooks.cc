@@ -11,16 +11,15 @@ const std::vector<ProgramSpec>& HostFunctionPrograms() {
   constexpr rs_hook kSlowIn = RS_HOOK_SET_IRQ_ENTRY, kSlowOut = RS_HOOK_SET_IRQ_EXIT;
   constexpr rs_hook kBatchIn = RS_HOOK_VHOST_ENTRY, kBatchOut = RS_HOOK_VHOST_EXIT;
   constexpr rs_hook kSignal = RS_HOOK_EVENTFD_SIGNAL, kWrite = RS_HOOK_EVENTFD_WRITE;
-  constexpr rs_hook kAccept = RS_HOOK_ACCEPT;
+  constexpr rs_hook kAccept = RS_HOOK_ACCEPT, kStarted = RS_HOOK_VHOST_START;
 #if defined(__aarch64__)
   constexpr rs_hook kQueued = RS_HOOK_VGIC_QUEUED, kPopulated = RS_HOOK_VGIC_POPULATED;
   static constexpr char kQueue[] = "vgic_queue_irq_unlock", kListRegister[] = "vgic_v3_populate_lr";
 #endif
-  static constexpr char kMask[] = "eventfd_signal_mask";
-  static constexpr char kOld[] = "eventfd_signal";  // of 4.19
-  static constexpr char kInject[] = "kvm_arch_set_irq_inatomic";
-  static constexpr char kBatchN[] = "vhost_add_used_and_signal_n";
+  static constexpr char kMask[] = "eventfd_signal_mask", kOld[] = "eventfd_signal";  // 4.19
+  static constexpr char kInject[] = "kvm_arch_set_irq_inatomic", kStart[] = "vhost_vq_init_access";
   static constexpr char kBatch1[] = "vhost_add_used_and_signal";
+  static constexpr char kBatchN[] = "vhost_add_used_and_signal_n";
   static constexpr char kWritten[] = "eventfd.written", kSignalled[] = "vhost.signalled";
   // clang-format off
   static const std::vector<ProgramSpec> specs = {
@@ -63,6 +62,8 @@ const std::vector<ProgramSpec>& HostFunctionPrograms() {
       {"host_vhost_1_exit_k", kBatchOut, "vhost.batches", kBatch1, kK, "vhost_k", "vhost"},
       {"host_vhost_n_entry_k", kBatchIn, "vhost.batches", kBatchN, kK, "vhost_k", "vhost"},
       {"host_vhost_1_entry_k", kBatchIn, "vhost.batches", kBatch1, kK, "vhost_k", "vhost"},
+      {"host_vhost_starts", kStarted, "vhost.started", kStart, kF, "start"},
+      {"host_vhost_starts_k", kStarted, "vhost.started", kStart, kK, "start_k", "start"},
       {"host_drop", RS_HOOK_DROP, "tun.dropped", "skb:kfree_skb", kT, "drop"},
       {"host_tun_exit", RS_HOOK_TUN_EXIT, "tun.dropped", "tun_net_xmit", kF, "tun"},
       {"host_tun_entry", RS_HOOK_TUN_ENTRY, "tun.offered", "tun_net_xmit", kF, "tun"},

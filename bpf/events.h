@@ -84,6 +84,7 @@ enum rs_hook {
   RS_HOOK_SYS_WRITE,    /* tracepoint sys_enter: writes to eventfds, without function hooks */
   RS_HOOK_SCHED_SWITCH, /* tracepoints, of vCPU threads, while details of these are wanted */
   RS_HOOK_SCHED_WAKEUP,
+  RS_HOOK_VHOST_START,
   RS_HOOKS
 };
 

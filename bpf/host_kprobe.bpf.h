@@ -43,6 +43,8 @@ static __always_inline int vhost_leave_thread(void) {
   return vhost_leave(vq);
 }
 
+SEC("kprobe/vhost_vq_init_access")
+int BPF_KPROBE(host_vhost_starts_k, struct vhost_virtqueue *vq) { return vhost_starts(vq); }
 SEC("kprobe/vhost_add_used_and_signal_n")
 int BPF_KPROBE(host_vhost_n_entry_k, struct vhost_dev *dev, struct vhost_virtqueue *vq) {
   return vhost_enter_thread(vq);

@@ -9,17 +9,31 @@ namespace {
 // Steps of a clock are rare: a source that contradicts itself more often is no clock's fault.
 constexpr uint64_t kStepsOfAClock = 2;
 
+// Agents send what they saw with the next snapshot, which reads the clocks; one that is cut off has
+// sent for less than this since its last reading. What claims to be later is from no such clock.
+constexpr int64_t kUnreadNs = 10'000'000'000;
+
 struct Span {
   int64_t from_ns;
   int64_t to_ns;
 };
 
+bool Strange(const SteadyScale& scale, int64_t mono_ns) {
+  return scale.readings() > 0 && (mono_ns > scale.last_mono_ns() + kUnreadNs ||
+                                  mono_ns < scale.first_mono_ns() - kUnreadNs);
+}
+
 // Statements by steady clocks, by local time.
 std::vector<ClockStatement> Steady(const SteadyScale& local, const SteadyScale& reference,
-                                   const std::vector<ClockEvidence>& evidence) {
+                                   const std::vector<ClockEvidence>& evidence, uint64_t* strange) {
   std::vector<ClockStatement> statements;
   statements.reserve(evidence.size());
   for (const ClockEvidence& e : evidence) {
+    if ((!e.local_is_raw && Strange(local, e.local_mono_ns)) ||
+        (!e.reference_is_raw && Strange(reference, e.reference_mono_ns))) {
+      ++*strange;
+      continue;
+    }
     const ClockRange x =
         e.local_is_raw ? ClockRange{e.local_mono_ns, e.local_mono_ns} : local.At(e.local_mono_ns);
     const ClockRange r = e.reference_is_raw ? ClockRange{e.reference_mono_ns, e.reference_mono_ns}
@@ -86,7 +100,7 @@ class Fitter {
  public:
   Fitter(const ClockOptions& options, const SteadyScale& local, const SteadyScale& reference,
          const std::vector<ClockEvidence>& evidence)
-      : options_(options), statements_(Steady(local, reference, evidence)) {
+      : options_(options), statements_(Steady(local, reference, evidence, &strange_)) {
     cuts_ = Cuts(local, reference, statements_);
     DropAcross(reference.steps(), &statements_);
     for (const ClockStatement& s : statements_) sources_.push_back(s.source);
@@ -108,7 +122,7 @@ class Fitter {
   }
 
   ClockFit Fit() const {
-    ClockFit fit{Map([](uint32_t) { return true; }), {}, ClockTrust::kGood};
+    ClockFit fit{Map([](uint32_t) { return true; }), {}, ClockTrust::kGood, strange_};
     if (fit.map.conflict_count() == 0) return fit;
     std::vector<uint32_t> good, sound;  // sound: without any conflict of its own
     for (const uint32_t source : sources_) {
@@ -142,6 +156,7 @@ class Fitter {
 
  private:
   const ClockOptions options_;
+  uint64_t strange_ = 0;
   std::vector<ClockStatement> statements_;
   std::vector<Span> cuts_;
   std::vector<uint32_t> sources_;

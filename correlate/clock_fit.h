@@ -37,6 +37,7 @@ struct ClockFit {
   ClockMap map;                 // local RAW to reference RAW, without the sources refused
   std::vector<uint32_t> wrong;  // sources that cannot be true, in order
   ClockTrust trust = ClockTrust::kGood;
+  uint64_t strange = 0;  // statements of times at which a node did not run: left out
 };
 
 // Sorts the evidence. Both scales hold the readings of their nodes; steps that they show cut the

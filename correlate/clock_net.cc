@@ -48,6 +48,12 @@ ClockFit FitLink(const ClockOptions& options, const SteadyScale& local,
   return fit;
 }
 
+void NoteStrange(const ClockFit& fit, std::vector<std::string>* notes) {
+  if (fit.strange == 0) return;
+  notes->push_back(std::to_string(fit.strange) +
+                   " statements of times at which their nodes did not run are left out");
+}
+
 }  // namespace
 
 void WallScale::Add(const ClockReading& reading) {
@@ -109,7 +115,9 @@ void ClockNet::LinkToCollector(size_t node, const Stream& stream) {
   ClockFit fit = FitLink({.wander_ppb_per_s = kWanderPpbPerS}, nodes_[node].scale, collector_,
                          evidence, &sources);
   if (fit.trust != ClockTrust::kContradicted) nodes_[node].to_collector = links_.size();
-  links_.push_back({node, std::nullopt, std::move(sources), std::move(fit), {}, {}});
+  std::vector<std::string> notes;
+  NoteStrange(fit, &notes);
+  links_.push_back({node, std::nullopt, std::move(sources), std::move(fit), std::move(notes), {}});
 }
 
 // What is known of one guest and one host.
@@ -156,6 +164,7 @@ ClockLink ClockNet::FitKnown(size_t guest, size_t host, Known known) const {
     first = end;
   }
   ClockFit fit = FitLink({}, local, reference, known.evidence, &known.sources);
+  NoteStrange(fit, &known.notes);
   return {guest,          host, std::move(known.sources), std::move(fit), std::move(known.notes),
           std::move(ways)};
 }

@@ -9,19 +9,59 @@
 namespace ringside {
 namespace {
 
-// Shown names, made unique per node: vm1, vm1~2.
-std::vector<std::string> UniqueNames(const Recording& recording) {
+// One machine between two times of its MONOTONIC: agents that ran one after the other.
+struct Machine {
+  std::string machine_id;
+  std::string boot_id;
+  std::string name;  // shown
+  std::vector<std::pair<int64_t, int64_t>> ran;
+
+  bool RanIn(const std::pair<int64_t, int64_t>& time) const {
+    return std::any_of(ran.begin(), ran.end(), [&time](const auto& other) {
+      return other.first < time.second && time.first < other.second;
+    });
+  }
+};
+
+std::pair<int64_t, int64_t> TimeOf(const Stream& stream) {
+  std::pair<int64_t, int64_t> time(stream.hello.clock.mono_ns, stream.hello.clock.mono_ns);
+  if (!stream.snapshots.empty()) time.second = stream.snapshots.back().end.mono_ns;
+  return time;
+}
+
+// Shown names, made unique per node: vm1, vm1~2. Two that were at work at the same time are two
+// nodes, whatever ids they give: a VM that was copied while it ran has those of the other.
+std::vector<std::string> UniqueNames(const Recording& recording,
+                                     std::vector<std::string>* warnings) {
   std::vector<std::string> names;
-  std::map<std::string, std::vector<std::pair<std::string, std::string>>> nodes;
+  std::map<std::string, std::vector<Machine>> machines;  // by what they call themselves
   for (const Stream& stream : recording.streams) {
     const StreamKey& key = stream.hello.key;
-    auto& same = nodes[stream.hello.name];
-    const std::pair node(key.machine_id, key.boot_id);
-    auto known = std::find(same.begin(), same.end(), node);
-    if (known == same.end()) known = same.insert(same.end(), node);
-    const auto place = known - same.begin();
-    names.push_back(place == 0 ? stream.hello.name
-                               : stream.hello.name + "~" + std::to_string(place + 1));
+    const auto time = TimeOf(stream);
+    std::vector<Machine>& same = machines[stream.hello.name];
+    const Machine* twin = nullptr;
+    Machine* mine = nullptr;
+    for (Machine& machine : same) {
+      if (machine.machine_id != key.machine_id || machine.boot_id != key.boot_id) continue;
+      if (machine.RanIn(time)) {
+        twin = &machine;
+      } else {
+        mine = &machine;
+      }
+    }
+    if (mine == nullptr) {
+      const std::string name = same.empty()
+                                   ? stream.hello.name
+                                   : stream.hello.name + "~" + std::to_string(same.size() + 1);
+      if (twin != nullptr) {
+        warnings->push_back(twin->name + " and " + name +
+                            " give the same machine and boot id, at the same time: two agents of" +
+                            " one machine, or a VM and a copy of it; taken for two");
+      }
+      mine = &same.emplace_back(Machine{key.machine_id, key.boot_id, name, {}});
+    }
+    mine->ran.push_back(time);
+    names.push_back(mine->name);
   }
   return names;
 }
@@ -34,7 +74,7 @@ bool IsQueue(const LocalQueue& queue) {
 
 Joined::Joined(const Recording& recording) : recording_(&recording) {
   const bool embedded = IsEmbedded(recording);
-  const std::vector<std::string> names = UniqueNames(recording);
+  const std::vector<std::string> names = UniqueNames(recording, &warnings_);
   for (size_t i = 0; i < recording.streams.size(); ++i) {
     const Stream& stream = recording.streams[i];
     nodes_.push_back({names[i], &stream, StreamSeries(stream), StreamAxis(stream, embedded)});

@@ -7,6 +7,7 @@
 
 #include <list>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "correlate/clock_net.h"
@@ -28,11 +29,14 @@ class Joined {
   const std::vector<QueuePair>& pairs() const { return pairs_; }
   // Softnet and vCPU counters: they belong to a node or a VM, not to a queue.
   const std::vector<LocalQueue>& others() const { return others_; }
+  // What is wrong with the recording as a whole, in words.
+  const std::vector<std::string>& warnings() const { return warnings_; }
   // Numbered as the nodes are.
   const ClockNet& clocks() const { return *clocks_; }
 
  private:
   const Recording* recording_;
+  std::vector<std::string> warnings_;
   std::list<NodeStream> nodes_;
   std::vector<LocalQueue> queues_;
   std::vector<LocalQueue> others_;

@@ -121,6 +121,7 @@ Ledger MakeLedger(const Joined& joined, const LedgerOptions& options) {
   if (!recording.closed) {
     ledger.warnings.push_back("the recorder did not end this file: it still records or was killed");
   }
+  ledger.warnings.insert(ledger.warnings.end(), joined.warnings().begin(), joined.warnings().end());
   for (const RecorderGap& gap : recording.gaps) ledger.warnings.push_back(gap.what);
   for (const QueuePair& pair : joined.pairs()) {
     QueueLedger queue = MakeQueueLedger(pair, ledger.window.from_ns, ledger.window.to_ns);

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "correlate/joined.h"
 #include "tests/correlate/path_model.h"
 
@@ -99,6 +101,58 @@ TEST(ClockNetTest, ARelationThatExchangesContradictIsNotUsed) {
   }
   const Joined joined(recording);
   EXPECT_EQ(joined.clocks().Root(1), 1u);
+}
+
+// Three marks an hour later than anything else that their node sent: by themselves they would say
+// that the guest's clock is an hour off.
+TEST(ClockNetTest, EvidenceFromTheFutureIsNamedAndLeftOut) {
+  for (const size_t liar : {0, 1}) {
+    PathTruth ignored;
+    Recording recording = ModelPath({.batches = 3000}, &ignored);
+    std::vector<Mark>& marks = recording.streams[liar].marks;
+    ASSERT_GT(marks.size(), 4u);
+    for (size_t i = marks.size() - 3; i < marks.size(); ++i) {
+      marks[i].mono_ns += 3'600'000'000'000;
+    }
+    const Joined joined(recording);
+    ExpectTruthInside(recording, joined);
+    const auto to_host = [](const ClockLink& link) { return link.host.has_value(); };
+    const std::vector<ClockLink>& links = joined.clocks().links();
+    const auto link = std::find_if(links.begin(), links.end(), to_host);
+    ASSERT_NE(link, links.end());
+    EXPECT_EQ(link->fit.trust, ClockTrust::kGood);
+    ASSERT_EQ(link->notes.size(), 1u);
+    EXPECT_NE(link->notes[0].find("at which their nodes did not run"), std::string::npos);
+  }
+}
+
+// A VM that was copied while it ran: two agents with the ids of one, at work at the same time.
+TEST(ClockNetTest, CopiesOfAVmAreTwoNodes) {
+  PathTruth ignored;
+  Recording recording = ModelPath({.batches = 3000}, &ignored);
+  Stream copy = recording.streams[1];
+  copy.hello.key.instance += "2";
+  recording.streams.push_back(copy);
+  const Joined joined(recording);
+  EXPECT_EQ(joined.nodes().back().name, "vm1~2");
+  ASSERT_EQ(joined.warnings().size(), 1u);
+  EXPECT_NE(joined.warnings()[0].find("a VM and a copy of it"), std::string::npos);
+}
+
+// An agent that was started anew is the same node.
+TEST(ClockNetTest, AnAgentThatCameBackIsTheSameNode) {
+  PathTruth ignored;
+  Recording recording = ModelPath({.batches = 3000}, &ignored);
+  Stream later = recording.streams[1];
+  later.hello.key.instance += "2";
+  const int64_t after_ns = recording.streams[1].snapshots.back().end.mono_ns + 1'000'000'000;
+  later.hello.clock.mono_ns = after_ns;
+  later.snapshots.clear();
+  later.marks.clear();
+  recording.streams.push_back(later);
+  const Joined joined(recording);
+  EXPECT_EQ(joined.nodes().back().name, "vm1");
+  EXPECT_TRUE(joined.warnings().empty());
 }
 
 }  // namespace

@@ -17,7 +17,8 @@ constexpr int64_t kS = 1'000'000'000;
 // -- clocks --
 
 // NTP at work: the frequency is put right every second, and every few seconds an offset is slewed
-// away, at times as fast as the kernel can.
+// away, at times as fast as the kernel can. All in the node's own time: a kernel that stands still
+// counts no seconds.
 void Slew(const ClockSpec& spec, Random* random, ClockNode* node) {
   const long double start = node->raw.At(0);
   const double base = random->Real(-200e-6, 200e-6);
@@ -28,8 +29,8 @@ void Slew(const ClockSpec& spec, Random* random, ClockNode* node) {
     const bool hard = random->Chance(0.3);
     const double extra = hard ? random->Real(-0.1, 0.1) : random->Real(-500e-6, 500e-6);
     const int64_t length = random->Between(11 * kS / 10, 3 * kS);
-    node->mono.Bend(node->raw.At(t), 1 + base + extra);
-    node->mono.Bend(node->raw.At(t + length), 1 + base + random->Real(-1e-6, 1e-6));
+    node->mono.Bend(start + t, 1 + base + extra);
+    node->mono.Bend(start + t + length, 1 + base + random->Real(-1e-6, 1e-6));
     t += length + random->Between(11 * kS / 10, 8 * kS);
   }
 }

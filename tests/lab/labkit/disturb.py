@@ -57,16 +57,7 @@ class Disturb(Windows):
         self._background("host", "fill", "udp-send", layout.GUEST_IP, UDP_PORT, 1_000_000, 64,
                          gap_us, 64, "--burst", burst)
         time.sleep(seconds)
-        self._stop_background("host", "fill")
-
-    def _background(self, side, name, *arguments):
-        self._sides[side].run(f"{self._tool(*arguments)} > /run/{name}.out 2>&1 < /dev/null &\n"
-                              f"echo $! > /run/{name}.pid")
-
-    def _stop_background(self, side, name):
-        self._sides[side].run(f"""
-            pid=$(cat /run/{name}.pid)
-            kill -TERM "$pid" && wait_for 20 "! kill -0 $pid 2> /dev/null" """)
+        self._stop("host", "fill")
 
     # The parts
 
@@ -114,11 +105,9 @@ class Disturb(Windows):
         self._background("host", "load", "udp-send", layout.GUEST_IP, UDP_PORT, 1_000_000, 64,
                          1_000, 64)
         for cpu in (1, 0, 1, 0):
-            self._machine.guest.run(f"""
-                irqs=$(sed -n 's/^ *\\([0-9]*\\):.* virtio0-[io][nu].*/\\1/p' /proc/interrupts)
-                for irq in $irqs; do echo {cpu} > /proc/irq/$irq/smp_affinity_list; done""")
+            self._interrupts_to(cpu)
             time.sleep(1)
-        self._stop_background("host", "load")
+        self._stop("host", "load")
         return []
 
     def _pairs(self):

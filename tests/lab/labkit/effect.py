@@ -15,12 +15,11 @@ import time
 from . import layout
 from .errors import LabError
 from .first_light import NO_CEILING, READY, RUN, UDP_PORT
-from .light import Light
+from .light import BUSY_POLL_US, Light
 
 ROUNDS = 10
 PACKETS = 1_000
 GAP_US = 1_000
-BUSY_POLL_US = 2_000
 PINGS = 50
 BPFTRACE_READY_S = 120
 BPFTRACE = ("tracepoint:irq:irq_handler_entry { @e[args->irq] = count(); }"

@@ -144,15 +144,6 @@ class Faults(FirstLight):
             self._udp_to_guest(500, 2_000, 1)
         self._tcp("host", "guest", layout.GUEST_IP, 1_000_000)
 
-    def _background(self, side, name, *arguments):
-        self._sides[side].run(f"{self._tool(*arguments)} > /run/{name}.out 2>&1 < /dev/null &\n"
-                              f"echo $! > /run/{name}.pid")
-
-    def _stop(self, side, name):
-        self._sides[side].run(f"""
-            pid=$(cat /run/{name}.pid)
-            kill -TERM "$pid" && wait_for 20 "! kill -0 $pid 2> /dev/null" """)
-
     def _injector(self):
         pid = self._machine.host.run("cat /run/guest.pid")
         self._background("host", "injector", "write-eventfd", pid, self._fd, 2_000, 20_000)

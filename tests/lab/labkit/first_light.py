@@ -209,6 +209,21 @@ class FirstLight(Scenario):
         counts = {key: float(value) if "." in value else int(value) for key, value in found}
         return {"side": side, "line": line, "counts": counts}
 
+    def _background(self, side, name, *arguments):
+        self._sides[side].run(f"{self._tool(*arguments)} > /run/{name}.out 2>&1 < /dev/null &\n"
+                              f"echo $! > /run/{name}.pid")
+
+    def _stop(self, side, name):
+        self._sides[side].run(f"""
+            pid=$(cat /run/{name}.pid)
+            kill -TERM "$pid" && wait_for 20 "! kill -0 $pid 2> /dev/null" """)
+
+    def _interrupts_to(self, cpu):
+        """All of eth0's, in the guest; each moves when it next comes."""
+        self._machine.guest.run(f"""
+            irqs=$(sed -n 's/^ *\\([0-9]*\\):.* virtio0-[io][nu].*/\\1/p' /proc/interrupts)
+            for irq in $irqs; do echo {cpu} > /proc/irq/$irq/smp_affinity_list; done""")
+
     def _ping(self):
         """Both ways, so that each side once answers."""
         sent = []

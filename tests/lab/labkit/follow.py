@@ -102,9 +102,7 @@ class Follow(FirstLight):
     def _move_interrupts(self):
         """Every queue of eth0 to the other CPU and back, with traffic under way."""
         for cpu in (1, 0):
-            self._machine.guest.run(f"""
-                irqs=$(sed -n 's/^ *\\([0-9]*\\):.* virtio0-[io][nu].*/\\1/p' /proc/interrupts)
-                for irq in $irqs; do echo {cpu} > /proc/irq/$irq/smp_affinity_list; done""")
+            self._interrupts_to(cpu)
             self._some_traffic()
 
     def _stop_guest_agent(self):

@@ -18,10 +18,9 @@ from . import layout, oracles
 from .errors import LabError
 from .faults import Faults
 from .first_light import STORE, UDP_PORT
-from .light import Light
+from .light import BUSY_POLL_US, Light
 from .windows import Told, Windows, cut, expect, read_windows
 
-BUSY_POLL_US = 2_000  # longer than the gap between two datagrams, or the poller never meets one
 GAP_US = 1_000
 PACKETS = 6_000
 DATAGRAM = 64
@@ -114,9 +113,7 @@ class StormTwo(Faults):
 
     def _before_programs(self):
         self._fd = self._find_eventfd()
-        self._machine.guest.run("""
-            irqs=$(sed -n 's/^ *\\([0-9]*\\):.* virtio0-[io][nu].*/\\1/p' /proc/interrupts)
-            for irq in $irqs; do echo 0 > /proc/irq/$irq/smp_affinity_list; done""")
+        self._interrupts_to(0)
 
     def _measure(self):
         try:
