@@ -152,6 +152,15 @@ void Agent::KeepChanged(const Readings& readings, Snapshot* snapshot) {
   }
 }
 
+// What a snapshot does not say is as it was, so that a queue is gone must be told by one that says
+// everything else.
+bool Agent::QueueWent(const Readings& readings) {
+  std::set<QueueId> queues;
+  for (const Sample& sample : readings.samples) queues.insert(sample.queue);
+  std::swap(queues, last_queues_);
+  return !std::includes(last_queues_.begin(), last_queues_.end(), queues.begin(), queues.end());
+}
+
 // Hooks on the host's functions may have found nothing at all to hold on to.
 bool Agent::FollowHost(const ProbeOptions& options) {
   const bool there = std::any_of(probes_.begin(), probes_.end(), [](const auto& probe) {
@@ -246,7 +255,8 @@ absl::Status Agent::TakeSnapshot(bool full) {
     if (absl::Status status = Discover(MonotonicNs()); !status.ok()) return status;
     readings = ReadAll();
   }
-  Snapshot snapshot{.sequence = ++sequence_, .full = full, .begin = readings.begin};
+  const bool say_all = QueueWent(readings) || full;
+  Snapshot snapshot{.sequence = ++sequence_, .full = say_all, .begin = readings.begin};
   snapshot.end = readings.end;
   KeepChanged(readings, &snapshot);
   totals_.queues = registry_.size();

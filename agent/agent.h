@@ -12,6 +12,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <tuple>
 #include <utility>
@@ -118,6 +119,8 @@ class Agent {
   absl::Status Govern(int64_t now_mono_ns);
   absl::Status ApplyPlan(int64_t now_mono_ns, double percent);
   absl::Status SayGivenUp(int64_t now_mono_ns, const CostPlan& plan, double percent);
+  // Whether a queue of the snapshot before is not there any more.
+  bool QueueWent(const Readings& readings);
   void KeepChanged(const Readings& readings, Snapshot* snapshot);
   // Says the Hello again if hooks have proven or failed to prove themselves since.
   absl::Status SayHookStates(const std::vector<HookSample>& samples);
@@ -150,6 +153,7 @@ class Agent {
   int64_t next_snapshot_mono_ns_ = 0;
   int64_t next_discover_mono_ns_ = 0;
   int64_t next_full_mono_ns_ = 0;
+  std::set<QueueId> last_queues_;  // of the last snapshot
   // What the last snapshot said, to send only what changed.
   std::map<std::tuple<QueueId, Count, HookId>, std::pair<uint64_t, uint64_t>> last_samples_;
   std::map<std::pair<QueueId, Gauge>, uint64_t> last_gauges_;

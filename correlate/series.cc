@@ -105,10 +105,10 @@ std::optional<size_t> StreamSeries::EndOf(QueueId queue, size_t snapshot) const 
        it != counts_.end() && std::get<0>(it->first) == queue; ++it) {
     last = std::max(last.value_or(0), it->second.back().snapshot);
   }
-  if (!last || *last >= snapshot || HoleBetween(*last, snapshot) || !Ends(*last, snapshot)) {
-    return std::nullopt;
-  }
-  return last;
+  if (!last) return std::nullopt;
+  const auto full = std::upper_bound(full_.begin(), full_.end(), *last);
+  if (full == full_.end() || *full > snapshot || HoleBetween(*last, *full)) return std::nullopt;
+  return *full - 1;
 }
 
 const HookInfo* StreamSeries::FindHook(HookId hook) const {

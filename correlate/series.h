@@ -45,8 +45,9 @@ class StreamSeries {
   bool BeginsFull() const { return stream_->snapshots.empty() || stream_->snapshots[0].full; }
   // First snapshot that has the count; nothing if none does.
   std::optional<size_t> FirstSnapshotOf(QueueId queue, Count count, HookId hook) const;
-  // Where a queue ended: the last snapshot that says anything of it, if a full one up to `snapshot`
-  // has it no more. Nothing if it lives, or if what came between was lost.
+  // Where a queue ended: the last snapshot before the full one, up to `snapshot`, that has it no
+  // more (agents send a full one when a queue went). Nothing if it lives, or if what came between
+  // was lost.
   std::optional<size_t> EndOf(QueueId queue, size_t snapshot) const;
 
  private:

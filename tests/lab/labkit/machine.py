@@ -164,7 +164,7 @@ class Machine:
         while not self._stopping.wait(PING_EVERY_S):
             wrong = None if self._dead else self._diagnose()
             if wrong and self.host.heard:
-                self._look_at_guest()
+                wrong = self._look_at_guest() or wrong
             self._dead = self._dead or wrong
             for channel in (self.host, self.guest):
                 if channel.heard:
@@ -174,13 +174,23 @@ class Machine:
                         pass  # _diagnose finds out why
 
     def _look_at_guest(self):
-        """Leave what the host VM sees of the guest VM in run_dir, for whoever asks why."""
+        """Leave what the host VM sees of the guest VM in run_dir, for whoever asks why.
+
+        The emulator's mark if a CPU of the guest has shut down and nothing is on its console: no
+        kernel gets there (a third fault while it handles the second) without a word before.
+        """
         try:
             seen = self.host.run_raw(os.path.join(VM_DIR, "look_at_guest.py"), LOOK_S).output
         except LabError as error:
             seen = str(error)
         with open(os.path.join(self.run_dir, "guest-seen.txt"), "w", encoding="utf-8") as f:
             f.write(seen + "\n")
+        with open(os.path.join(self.share, "guest.console"), encoding="utf-8",
+                  errors="replace") as f:
+            silent = not f.read().strip()
+        if silent and "paused (shutdown)" in seen:
+            return EmulatorFailure("guest VM: a CPU shut down without a word (triple fault)")
+        return None
 
     def check_alive(self):
         if self._dead is None and self._process and self._process.poll() is not None:

@@ -17,7 +17,8 @@ fi
 args=(
   -name "$LAB_VM_NAME" -uuid "$LAB_VM_UUID"
   -accel kvm -cpu host -smp 2 -m 1536M
-  -display none -nodefaults -no-reboot -serial file:/share/guest.console
+  -display none -nodefaults -serial file:/share/guest.console
+  -no-reboot -no-shutdown  # a guest that goes without a word stays, to be looked at
   -kernel "$LAB_KERNEL" -initrd "$LAB_GUEST_INITRD" -append "$append"
   # The agent's own way to the collector.
   -netdev tap,id=net1,ifname=tap1,script=no,downscript=no,vhost=on
@@ -32,7 +33,6 @@ args=(
   -pidfile /run/guest.pid
   -monitor unix:/run/guest.monitor,server=on,wait=off  # look_at_guest.py
   -qmp unix:/run/guest.qmp,server=on,wait=off
-  -d cpu_reset -D /share/guest-resets.log  # a guest that goes without a word leaves its registers
 )
 # The measured NIC: a vector per queue, one for configuration, one spare as other VMMs give it.
 nic=virtio-net-pci,mq=on,vectors=6,romfile=
