@@ -201,7 +201,7 @@ void GuestProbe::FindNetQueues() {
 void GuestProbe::NameNewSlots() {
   for (uint32_t slot = 0; slot < RS_MAX_SLOTS; ++slot) {
     const volatile rs_guest_slot& s = slots_[slot];
-    if (!s.in_use) break;  // given out in order
+    if (!s.in_use) continue;  // one that two CPUs wanted at once was given back
     slots_seen_ = slot + 1;
     if (named_[slot]) continue;
     rs_walk_out out;

@@ -149,9 +149,7 @@ void HostProbe::Between(std::vector<Sample>* samples, std::vector<GaugeSample>* 
     }
     if (!functions_ || queue.vhost < 0) continue;
     rs_walk_out out;
-    if (!bpf_->Walk(RS_WALK_VHOST, vhosts_[queue.vhost].id.object, 0, &out).ok() || !out.ok) {
-      continue;
-    }
+    if (!WalkVhost(queue.vhost, &out)) continue;
     const std::pair<Gauge, rs_walk_value> kGaugeValues[] = {{Gauge::kPosition, RS_V_POS},
                                                             {Gauge::kUsed, RS_V_USED},
                                                             {Gauge::kSignalledUsed, RS_V_SIGNALLED},

@@ -109,13 +109,19 @@ void HostProbe::RetireVhost(int slot) {
 }
 
 void HostProbe::RetireVm(uint64_t mm) {
-  for (int slot = 0; slot < RS_MAX_SLOTS && vhosts_[slot].in_use; ++slot) {
+  for (const int slot : Given(vhosts_)) {
     const auto queue = queues_.find(absl::StrCat("vhost:", slot));
     if (queue != queues_.end() && queue->second.mm == mm) RetireVhost(slot);
   }
-  for (int slot = 0; slot < RS_MAX_SLOTS && routes_[slot].in_use; ++slot) {
+  for (const int slot : Given(routes_)) {
     if (routes_[slot].mm == mm) RetireRoute(slot);
   }
+}
+
+// False if the queue was set up anew meanwhile: then its place belongs to another one's slot.
+bool HostProbe::WalkVhost(int slot, rs_walk_out* out) const {
+  return bpf_->Walk(RS_WALK_VHOST, vhosts_[slot].id.object, 0, out).ok() && out->ok &&
+         out->slot == static_cast<uint64_t>(slot) + 1;
 }
 
 // Queues whose VMM has ended, and queues that were set up anew at another place.
@@ -131,7 +137,7 @@ void HostProbe::RetireGone() {
       ++vm;
     }
   }
-  for (int slot = 0; slot < RS_MAX_SLOTS && vhosts_[slot].in_use; ++slot) {
+  for (const int slot : Given(vhosts_)) {
     rs_walk_out out;
     if (retired_vhosts_.contains(slot)) continue;
     if (!bpf_->Walk(RS_WALK_VHOST, vhosts_[slot].id.object, 0, &out).ok()) continue;

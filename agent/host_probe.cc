@@ -166,11 +166,10 @@ void HostProbe::WalkTaps() {
 // guest gives no buffers. The backend of a known vhost queue leads back at any time. A queue
 // without a backend (stopped) keeps its name.
 void HostProbe::JoinTaps() {
-  for (int slot = 0; slot < RS_MAX_SLOTS && vhosts_[slot].in_use; ++slot) {
+  for (const int slot : Given(vhosts_)) {
     rs_walk_out vhost;
     if (retired_vhosts_.contains(slot)) continue;
-    if (!bpf_->Walk(RS_WALK_VHOST, vhosts_[slot].id.object, 0, &vhost).ok() || !vhost.ok) continue;
-    if (!vhost.value[RS_V_BACKEND]) continue;
+    if (!WalkVhost(slot, &vhost) || !vhost.value[RS_V_BACKEND]) continue;
     const auto tap = tap_of_socket_.find(vhost.value[RS_V_SOCKET]);
     if (tap == tap_of_socket_.end()) {
       tap_of_vhost_.erase(slot);
@@ -182,7 +181,7 @@ void HostProbe::JoinTaps() {
 }
 
 int HostProbe::FindTun(uint32_t ifindex, uint32_t queue) const {
-  for (int slot = 0; slot < RS_MAX_SLOTS && tuns_[slot].in_use; ++slot) {
+  for (const int slot : Given(tuns_)) {
     if (tuns_[slot].ifindex == ifindex && tuns_[slot].queue == queue) return slot;
   }
   return -1;
@@ -328,13 +327,13 @@ void HostProbe::Discover(int64_t now_mono_ns) {
     RetireGone();
     WalkTaps();
     JoinTaps();
-    for (int i = 0; i < RS_MAX_SLOTS && vhosts_[i].in_use; ++i) {
+    for (const int i : Given(vhosts_)) {
       if (!retired_vhosts_.contains(i)) UpdateVhost(i, now_mono_ns);
     }
-    for (int i = 0; i < RS_MAX_SLOTS && tuns_[i].in_use; ++i) UpdateTap(i, now_mono_ns);
+    for (const int i : Given(tuns_)) UpdateTap(i, now_mono_ns);
   }
   NameRoutes();
-  for (int i = 0; i < RS_MAX_SLOTS && routes_[i].in_use; ++i) {
+  for (const int i : Given(routes_)) {
     if (!retired_routes_.contains(i)) UpdateRoute(i, now_mono_ns);
   }
   for (auto& [mm, vm] : vms_) {

@@ -21,6 +21,16 @@
 
 namespace ringside {
 
+// Slots that were given out. There may be gaps: one that two CPUs wanted at once was given back.
+template <typename Slot>
+std::vector<int> Given(const Slot* slots) {
+  std::vector<int> given;
+  for (int slot = 0; slot < RS_MAX_SLOTS; ++slot) {
+    if (slots[slot].in_use) given.push_back(slot);
+  }
+  return given;
+}
+
 class HostProbe : public Probe {
  public:
   // Tries function hooks; where the kernel refuses them all, KVM's tracepoints. Null if neither can
@@ -79,6 +89,7 @@ class HostProbe : public Probe {
   rs_tun_cell SumTun(int slot) const;
   void WalkTaps();
   void WalkTap(const std::string& tap, uint32_t ifindex, uint64_t priv);
+  bool WalkVhost(int slot, rs_walk_out* out) const;
   void JoinTaps();
   void UpdateVhost(int slot, int64_t now_mono_ns);
   void UpdateRoute(int slot, int64_t now_mono_ns);
