@@ -16,6 +16,7 @@ import time
 from . import initramfs, layout
 from .channel import Channel
 from .errors import EmulatorFailure, LabError
+from .qmp import qmp
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 VM_DIR = os.path.join(os.path.dirname(HERE), "vm")
@@ -78,6 +79,13 @@ class Machine:
             self._look_at_guest()
             raise EmulatorFailure(f"guest VM not up within {GUEST_UP_S} s")
         self._log(f"guest VM up after {time.monotonic() - began:.1f} s: {self.guest.greeting}")
+        if self._smp > 1:
+            self._spread_vcpus()
+
+    def _spread_vcpus(self):
+        """A CPU for each vCPU, for good: emulated, those that moved were seen to stop for ever."""
+        for cpu, vcpu in enumerate(qmp(self, "query-cpus-fast")[0]):
+            self.host.run(f"taskset -cp {cpu} {vcpu['thread-id']} > /dev/null")
 
     def _launch(self):
         busybox = os.path.join(self._platform.root, "bin/busybox")

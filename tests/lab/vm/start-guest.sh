@@ -62,4 +62,5 @@ if [ -n "$LAB_PLAIN_NIC" ]; then
     -device "virtio-net-pci,netdev=net2,addr=10,mac=$LAB_ETH2_MAC,event_idx=off,romfile="
   )
 fi
-setsid "${qemu[@]}" "${args[@]}" < /dev/null > /share/guest-qemu.log 2>&1 &
+# On one CPU; the runner gives each vCPU its own where there are more.
+setsid taskset -c 0 "${qemu[@]}" "${args[@]}" < /dev/null > /share/guest-qemu.log 2>&1 &
