@@ -82,13 +82,9 @@ std::string StagesText(const QueueLatency& queue, const Page& page) {
     AddStage(queue.whole, fmt::format("{} to polled", PathPointName(queue.whole_from)), "",
              Style::kBold, &table);
   }
-  if (queue.vcpu_wait.count() > 0) {
-    std::vector<Cell> row = {{"of which its vCPU waited for a CPU"},
-                             {Thousands(queue.vcpu_wait.count())}};
-    for (const double share : kShares) row.push_back({DurationText(queue.vcpu_wait.At(share))});
-    row.push_back({DurationText(queue.vcpu_wait.max_ns())});
-    row.push_back({fmt::format("{:.0f}%", queue.vcpu_wait_tail_share * 100)});
-    table.rows.push_back(std::move(row));
+  if (queue.vcpu_wait.lo.count() > 0) {
+    AddStage(queue.vcpu_wait, "of which its vCPU waited for a CPU",
+             fmt::format("{:.0f}%", queue.vcpu_wait.tail_share * 100), Style::kPlain, &table);
   }
   return RenderTable(table, page);
 }
@@ -168,26 +164,30 @@ std::string OverText(const QueueLatency& queue, int64_t zero_ns, const Page& pag
 
 Json SpanJson(int64_t lo_ns, int64_t hi_ns) { return {{"lo_ns", lo_ns}, {"hi_ns", hi_ns}}; }
 
+void AddShares(const StageLatency& stage, Json* json) {
+  const char* const names[] = {"p50", "p90", "p99", "p999"};
+  for (size_t i = 0; i < std::size(kShares); ++i) {
+    (*json)[names[i]] = SpanJson(stage.lo.At(kShares[i]), stage.hi.At(kShares[i]));
+  }
+  (*json)["max"] = SpanJson(stage.lo.max_ns(), stage.hi.max_ns());
+}
+
 Json StageJson(const StageLatency& stage) {
   Json json = {{"from", PathPointName(stage.from)},
                {"to", PathPointName(stage.to)},
                {"count", stage.lo.count()}};
-  const char* const names[] = {"p50", "p90", "p99", "p999"};
-  for (size_t i = 0; i < std::size(kShares); ++i) {
-    json[names[i]] = SpanJson(stage.lo.At(kShares[i]), stage.hi.At(kShares[i]));
-  }
-  json["max"] = SpanJson(stage.lo.max_ns(), stage.hi.max_ns());
+  AddShares(stage, &json);
   json["in_tail"] = stage.in_tail;
   json["tail_share"] = stage.tail_share;
   return json;
 }
 
-Json WaitJson(const QueueLatency& queue) {
-  const Histogram& wait = queue.vcpu_wait;
-  if (wait.count() == 0) return nullptr;
-  return {{"count", wait.count()},   {"p50_ns", wait.At(0.5)},
-          {"p90_ns", wait.At(0.9)},  {"p99_ns", wait.At(0.99)},
-          {"max_ns", wait.max_ns()}, {"tail_share", queue.vcpu_wait_tail_share}};
+Json WaitJson(const StageLatency& wait) {
+  if (wait.lo.count() == 0) return nullptr;
+  Json json = {{"count", wait.lo.count()}};
+  AddShares(wait, &json);
+  json["tail_share"] = wait.tail_share;
+  return json;
 }
 
 Json JourneyJson(const SlowJourney& slow) {
@@ -201,6 +201,8 @@ Json JourneyJson(const SlowJourney& slow) {
   return {{"t", Rfc3339(slow.axis_ns)},
           {"bound_ns", slow.axis_half_ns},
           {"position", slow.pos},
+          {"vcpu_wait",
+           slow.vcpu_wait ? SpanJson(slow.vcpu_wait->lo_ns, slow.vcpu_wait->hi_ns) : Json(nullptr)},
           {"whole", SpanJson(slow.whole.lo_ns, slow.whole.hi_ns)},
           {"stages", std::move(stages)}};
 }
@@ -255,7 +257,7 @@ Json LatencyRows(const std::vector<QueueLatency>& queues) {
                     {"sampled", std::move(sampled)},
                     {"stages", std::move(stages)},
                     {"whole", queue.whole.lo.count() > 0 ? StageJson(queue.whole) : Json(nullptr)},
-                    {"vcpu_wait", WaitJson(queue)},
+                    {"vcpu_wait", WaitJson(queue.vcpu_wait)},
                     {"bound_ns", queue.bound_ns ? Json(*queue.bound_ns) : Json(nullptr)},
                     {"sums", {{"checked", queue.sums}, {"wrong", queue.sums_wrong}}},
                     {"tail_ns", queue.in_tail > 0 ? Json(queue.tail_ns) : Json(nullptr)},

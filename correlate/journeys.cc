@@ -10,37 +10,39 @@ namespace ringside {
 namespace {
 
 constexpr int64_t kTurn = 65536;
-// A frame up to this size takes one entry: virtio_net's receive buffers hold at least as much
-// (GOOD_PACKET_LEN, drivers/net/virtio_net.c, get_mergeable_buf_len).
-constexpr uint64_t kOneEntryBytes = 1518;
-// A packet's record is made when tun_net_xmit returns: its batch may have been published by then.
-constexpr int64_t kRecordedLateNs = 5'000'000;
+
+constexpr EventKind kPolls[] = {EventKind::kGuestNapiSoftirq, EventKind::kGuestNapiBusy,
+                                EventKind::kGuestNapiThread, EventKind::kGuestNapiNetpoll};
 
 bool IsPoll(EventKind kind) {
-  return kind == EventKind::kGuestNapiSoftirq || kind == EventKind::kGuestNapiBusy ||
-         kind == EventKind::kGuestNapiThread || kind == EventKind::kGuestNapiNetpoll;
+  return std::find(std::begin(kPolls), std::end(kPolls), kind) != std::end(kPolls);
 }
 
-// Points as a reader of a stream at rest knows them: the packets in a tap's ring, at a snapshot.
-struct Rest {
-  int64_t begin_ns;
-  int64_t end_ns;
-  int64_t pos;
-};
-
-// Snapshots at which the tap's ring was empty: all that was enqueued had its entry.
-std::vector<Rest> RestsOf(const LocalQueue& host) {
-  std::vector<Rest> rests;
-  const NodeStream& node = *host.node;
+// By when the queue's count had reached a number, as its snapshots say; `else_ns` if none does.
+int64_t ReachedBy(const LocalQueue& queue, Count count, uint64_t number, int64_t else_ns) {
+  const NodeStream& node = *queue.node;
+  const std::vector<HookId> hooks = node.series.HooksOf(queue.info.id, count);
   const std::vector<Snapshot>& snapshots = node.stream->snapshots;
-  for (size_t i = 0; i < snapshots.size(); ++i) {
-    const auto waiting = node.series.GaugeAt(host.info.id, Gauge::kTunRing, i);
-    const auto pos = node.series.GaugeAt(host.info.id, Gauge::kPosition, i);
-    if (!waiting || *waiting != 0 || !pos || *pos > kValueMax) continue;
-    rests.push_back(
-        {snapshots[i].begin.mono_ns, snapshots[i].end.mono_ns, static_cast<int64_t>(*pos)});
+  for (size_t i = 0; !hooks.empty() && i < snapshots.size(); ++i) {
+    if (snapshots[i].end.mono_ns >= else_ns) break;
+    const auto at = node.series.CountAt(queue.info.id, count, hooks.front(), i);
+    if (at && at->lo >= number) return snapshots[i].end.mono_ns;
   }
-  return rests;
+  return else_ns;
+}
+
+// What the queue had counted for certain by a time.
+uint64_t CountedBy(const LocalQueue& queue, Count count, int64_t until_ns) {
+  const NodeStream& node = *queue.node;
+  const std::vector<HookId> hooks = node.series.HooksOf(queue.info.id, count);
+  const std::vector<Snapshot>& snapshots = node.stream->snapshots;
+  const auto end = std::partition_point(
+      snapshots.begin(), snapshots.end(),
+      [until_ns](const Snapshot& snapshot) { return snapshot.end.mono_ns <= until_ns; });
+  if (hooks.empty() || end == snapshots.begin()) return 0;
+  const size_t last = static_cast<size_t>(end - snapshots.begin()) - 1;
+  const auto at = node.series.CountAt(queue.info.id, count, hooks.front(), last);
+  return at ? at->lo : 0;
 }
 
 }  // namespace
@@ -51,8 +53,8 @@ std::string_view PathPointName(PathPoint point) {
   return kNames.at(static_cast<size_t>(point));
 }
 
-// Whether the event can be used; `hole`: one of its kind is missing before it.
-bool JourneyMaker::Complete(const PathEvent& event, bool* hole) {
+// Whether the event can be used.
+bool JourneyMaker::Complete(const PathEvent& event, int of, std::optional<Missing>* missing) {
   if (event.rate != 1) {
     if (std::find(sampled_.begin(), sampled_.end(), event.kind) == sampled_.end()) {
       sampled_.push_back(event.kind);
@@ -60,67 +62,109 @@ bool JourneyMaker::Complete(const PathEvent& event, bool* hole) {
     return false;
   }
   ++events_;
-  const bool per_cpu =
-      event.kind == EventKind::kTunEnqueued || event.kind == EventKind::kTunDropped;
-  const auto [next, first] =
-      next_number_.try_emplace({event.kind, per_cpu ? event.cpu : uint16_t{0}}, uint64_t{0});
-  *hole = event.number != next->second;
-  next->second = event.number + 1;
+  const auto [known, first] =
+      numbers_.try_emplace(NumberKey{event.kind, of}, Numbers{0, INT64_MIN});
+  Numbers& numbers = known->second;
+  if (event.number != numbers.next) *missing = Missing{numbers.last_ns, event.mono_ns};
+  numbers = {event.number + 1, event.mono_ns};
   return true;
 }
 
 void JourneyMaker::AddHost(const PathEvent& event) {
-  bool hole = false;
-  if (event.pos > kValueMax || !Complete(event, &hole)) return;
+  std::optional<Missing> missing;
+  last_host_ns_ = std::max(last_host_ns_, event.mono_ns);
+  const bool per_cpu =
+      event.kind == EventKind::kTunEnqueued || event.kind == EventKind::kTunDropped;
+  if (event.pos > kValueMax || !Complete(event, per_cpu ? event.cpu : 0, &missing)) return;
   const int64_t pos = static_cast<int64_t>(event.pos);
   const int64_t value = static_cast<int64_t>(event.value);
+  const Seen seen{event.mono_ns, event.mono_ns - value, pos, event.cpu, false};
   switch (event.kind) {
-    case EventKind::kTunEnqueued: packets_.push_back({event.mono_ns, event.value, hole}); break;
-    case EventKind::kVhostBatches: begun_ns_ = event.mono_ns; break;
+    case EventKind::kTunEnqueued: PutPacket(event, missing); break;
+    case EventKind::kVhostBatches:
+      begun_ = Begun{event.mono_ns, pos};
+      begins_known_ = true;
+      break;
     case EventKind::kVhostSignalled:
     case EventKind::kVhostSuppressed:
     case EventKind::kVhostUnwired: {
       if (value == 0 && batches_.empty()) break;
       Batch batch{pos - value, pos, std::nullopt, event.mono_ns};
-      if (begun_ns_) batch.begin_ns = *begun_ns_;
-      if (!begun_ns_ && event.kind != EventKind::kVhostSignalled) batch.begin_ns = event.mono_ns;
-      begun_ns_.reset();
+      batch.signalled = event.kind == EventKind::kVhostSignalled;
+      // The beginning that is known may be that of a batch whose end is missing.
+      if (begun_ && begun_->pos == batch.from_pos) batch.begin_ns = begun_->mono_ns;
+      begun_.reset();
       if (batches_.empty() || batch.from_pos >= batches_.back().to_pos) batches_.push_back(batch);
       break;
     }
-    case EventKind::kIrqfdWoken: Put(event, pos, hole, 0, &woken_); break;
-    case EventKind::kKvmInjected: Put(event, pos, hole, value, &injected_); break;
+    case EventKind::kIrqfdWoken: Put(seen, missing, &woken_); break;
+    case EventKind::kKvmInjected: Put(seen, missing, &injected_); break;
     default: break;
   }
 }
 
-void JourneyMaker::Put(const PathEvent& event, int64_t pos, bool hole, int64_t since_ns,
-                       std::vector<Seen>* seen) {
-  // Indices do not fall; a kind whose place says less than the one before it adds nothing.
-  if (!seen->empty() && pos <= seen->back().pos) {
-    seen->back().hole = seen->back().hole || hole;
-    return;
+// What is missing may have come before any that is here and lies in its time.
+void JourneyMaker::Mark(const Missing& missing, std::vector<Seen>* seen) {
+  for (size_t i = seen->size(); i > 0 && (*seen)[i - 1].mono_ns > missing.from_ns; --i) {
+    const bool hidden = i == 1 || (*seen)[i - 2].mono_ns < missing.to_ns;
+    (*seen)[i - 1].hole = (*seen)[i - 1].hole || hidden;
   }
-  seen->push_back({event.mono_ns, event.mono_ns - since_ns, pos, event.cpu, hole});
+}
+
+// Indices do not fall; a kind whose place says less than the one before it adds nothing.
+void JourneyMaker::Put(const Seen& event, const std::optional<Missing>& missing,
+                       std::vector<Seen>* seen) {
+  if (seen->empty() || event.pos > seen->back().pos) seen->push_back(event);
+  if (missing) Mark(*missing, seen);
+}
+
+// Events that the counts know of and that are not here: lost at the end, sampled, or never asked
+// for.
+void JourneyMaker::MarkUnseen(EventKind kind, std::vector<Seen>* seen) {
+  const Count count = EventCount(kind);
+  const auto known = numbers_.find(NumberKey{kind, 0});
+  const Numbers numbers = known == numbers_.end() ? Numbers{0, INT64_MIN} : known->second;
+  const uint64_t counted = CountedBy(*pair_.guest, count, last_guest_ns_);
+  if (counted <= numbers.next) return;
+  Mark({numbers.last_ns, ReachedBy(*pair_.guest, count, counted, last_guest_ns_)}, seen);
+}
+
+// Whatever came before the first is not known, nor how much of it before any of another kind.
+void JourneyMaker::PutGuest(const PathEvent& event, std::optional<Missing> missing,
+                            std::vector<Seen>* seen) {
+  if (missing && missing->from_ns == INT64_MIN) {
+    missing->to_ns = ReachedBy(*pair_.guest, EventCount(event.kind), event.number, event.mono_ns);
+  }
+  const int64_t pos = static_cast<int64_t>(event.pos) + *pair_.turn.turn * kTurn;
+  Put({event.mono_ns, event.mono_ns, pos, event.cpu, seen->empty()}, missing, seen);
 }
 
 void JourneyMaker::AddGuest(const PathEvent& event) {
-  bool hole = false;
-  if (event.pos > kValueMax || !Complete(event, &hole)) return;
-  const int64_t pos = static_cast<int64_t>(event.pos) + *pair_.turn.turn * kTurn;
-  if (event.kind == EventKind::kGuestIrq) Put(event, pos, hole, 0, &irqs_);
-  if (IsPoll(event.kind)) Put(event, pos, hole, 0, &polls_);
+  std::optional<Missing> missing;
+  last_guest_ns_ = std::max(last_guest_ns_, event.mono_ns);
+  if (event.pos > kValueMax || !Complete(event, 0, &missing)) return;
+  if (event.kind == EventKind::kGuestIrq) PutGuest(event, missing, &irqs_);
+  if (IsPoll(event.kind)) PutGuest(event, missing, &polls_);
 }
 
 void JourneyMaker::AddVcpu(int vcpu, const PathEvent& event) {
-  bool hole = false;
-  if (!Complete(event, &hole)) return;
-  if (event.kind == EventKind::kVcpuWoken) vcpu_woken_ns_[vcpu] = event.mono_ns;
+  std::optional<Missing> missing;
+  last_host_ns_ = std::max(last_host_ns_, event.mono_ns);
+  if (!Complete(event, vcpu, &missing)) return;
+  std::vector<Run>& runs = runs_[vcpu];
+  if (event.kind == EventKind::kVcpuWoken) {
+    vcpu_woken_ns_[vcpu] = event.mono_ns;
+    for (size_t i = runs.size(); missing && i > 0 && runs[i - 1].to_ns > missing->from_ns; --i) {
+      runs[i - 1].hole = true;
+    }
+  }
   if (event.kind != EventKind::kVcpuRuns) return;
-  Run run{event.mono_ns - static_cast<int64_t>(event.value), event.mono_ns, std::nullopt};
+  Run run{event.mono_ns - static_cast<int64_t>(event.value), event.mono_ns, std::nullopt, false};
+  // A first one does not say since when it was off its CPU.
+  run.hole = missing || event.value == 0;
   const auto woken = vcpu_woken_ns_.find(vcpu);
   if (woken != vcpu_woken_ns_.end() && woken->second >= run.from_ns) run.woken_ns = woken->second;
-  runs_[vcpu].push_back(run);
+  runs.push_back(run);
 }
 
 // The first that shows an index of `pos` or more.
@@ -158,7 +202,7 @@ void JourneyMaker::AddVcpuPoints(const Seen& irq, int64_t injected_ns, Journey* 
   const auto run =
       std::partition_point(runs->second.begin(), runs->second.end(),
                            [injected_ns](const Run& r) { return r.to_ns <= injected_ns; });
-  if (run == runs->second.end()) return;
+  if (run == runs->second.end() || run->hole) return;
   const bool on_the_way = run->from_ns <= injected_ns ? MayFollow(run->to_ns, irq.mono_ns)
                                                       : Follows(run->to_ns, irq.mono_ns);
   if (!on_the_way) return;
@@ -168,25 +212,39 @@ void JourneyMaker::AddVcpuPoints(const Seen& irq, int64_t injected_ns, Journey* 
   journey->points.push_back({PathPoint::kVcpuRuns, run->to_ns});
 }
 
-// The guest's last point is put on the host's MONOTONIC by the clock that both are held to.
-std::optional<int64_t> JourneyMaker::VcpuWait(const Journey& journey, const Seen& poll) const {
-  const auto runs = runs_.find(poll.cpu);
-  const JourneyPoint& first = journey.points.front();
-  if (runs == runs_.end() || OnGuest(first.point)) return std::nullopt;
-  const auto from = pair_.host->node->axis.RootAt(first.mono_ns);
-  const auto to = pair_.guest->node->axis.RootAt(poll.mono_ns);
-  if (!from || !to || from->root != to->root) return std::nullopt;
-  const int64_t begin_ns = first.mono_ns;
-  const int64_t end_ns = begin_ns + to->range.mid_ns() - from->range.mid_ns();
+// How long a vCPU waited between two times of the host; nothing if that is not known.
+std::optional<int64_t> JourneyMaker::WaitBetween(int cpu, int64_t begin_ns, int64_t end_ns) const {
+  const auto runs = runs_.find(cpu);
+  // What it waits for when the recording ends has no record.
+  if (runs == runs_.end() || end_ns > last_host_ns_) return std::nullopt;
   int64_t sum_ns = 0;
   auto run = std::partition_point(runs->second.begin(), runs->second.end(),
                                   [begin_ns](const Run& r) { return r.to_ns <= begin_ns; });
   for (; run != runs->second.end(); ++run) {
+    const int64_t since_ns = run == runs->second.begin() ? INT64_MIN : (run - 1)->to_ns;
+    if (run->hole && since_ns < end_ns) return std::nullopt;
     const int64_t ready_ns = run->woken_ns.value_or(run->from_ns);
     if (ready_ns >= end_ns) break;
     sum_ns += std::min(run->to_ns, end_ns) - std::max(ready_ns, begin_ns);
   }
   return sum_ns;
+}
+
+// The guest's last point is put on the host's MONOTONIC by the clock that both are held to. That
+// clock may go a thousandth faster or slower.
+std::optional<Span> JourneyMaker::VcpuWait(const Journey& journey, const Seen& poll) const {
+  const JourneyPoint& first = journey.points.front();
+  if (OnGuest(first.point)) return std::nullopt;
+  const auto from = pair_.host->node->axis.RootAt(first.mono_ns);
+  const auto to = pair_.guest->node->axis.RootAt(poll.mono_ns);
+  if (!from || !to || from->root != to->root) return std::nullopt;
+  const int64_t least_ns = to->range.lo_ns - from->range.hi_ns;
+  const int64_t most_ns = to->range.hi_ns - from->range.lo_ns;
+  const int64_t begin_ns = first.mono_ns;
+  const auto lo = WaitBetween(poll.cpu, begin_ns, begin_ns + least_ns - std::abs(least_ns) / 1000);
+  const auto hi = WaitBetween(poll.cpu, begin_ns, begin_ns + most_ns + std::abs(most_ns) / 1000);
+  if (!lo || !hi) return std::nullopt;
+  return Span{std::max<int64_t>(0, *lo), std::max<int64_t>(0, *hi)};
 }
 
 std::optional<Journey> JourneyMaker::Follow(const Batch& batch, int64_t pos) {
@@ -224,67 +282,17 @@ std::optional<Journey> JourneyMaker::Follow(const Batch& batch, int64_t pos) {
     journey.cpu = irq->cpu;
   }
   journey.points.push_back({PathPoint::kPolled, poll->mono_ns});
-  journey.vcpu_wait_ns = VcpuWait(journey, *poll);
+  journey.vcpu_wait = VcpuWait(journey, *poll);
   return journey;
-}
-
-// Between two moments at which the tap's ring was empty, packets and entries follow each other one
-// to one, as long as each packet takes one entry: forward from the first, backward from the second.
-void JourneyMaker::MatchBetween(size_t first, size_t last, int64_t from_pos, int64_t to_pos) {
-  const auto small = [this](size_t i) {
-    return packets_[i].bytes <= kOneEntryBytes && !packets_[i].hole;
-  };
-  std::vector<std::pair<int64_t, int64_t>> found;  // entry, time
-  size_t i = first;
-  for (; i < last && small(i); ++i) {
-    found.emplace_back(from_pos + static_cast<int64_t>(i - first) + 1, packets_[i].mono_ns);
-  }
-  const int64_t packets = static_cast<int64_t>(last - first);
-  if (i == last && packets != to_pos - from_pos) return;
-  for (size_t k = last; k > i && small(k - 1); --k) {
-    found.emplace_back(to_pos - static_cast<int64_t>(last - k), packets_[k - 1].mono_ns);
-  }
-  for (const auto& [pos, enqueued_ns] : found) {
-    const auto batch = std::partition_point(batches_.begin(), batches_.end(),
-                                            [pos = pos](const Batch& b) { return b.to_pos < pos; });
-    if (batch == batches_.end() || batch->from_pos >= pos) continue;
-    // A packet published before it came: the ring's emptiness was read wrongly.
-    if (batch->end_ns + kRecordedLateNs < enqueued_ns) return;
-  }
-  packet_of_.insert(found.begin(), found.end());
-}
-
-void JourneyMaker::MatchPackets() {
-  if (packets_.empty()) return;
-  const auto packets_until = [this](int64_t ns) {
-    return static_cast<size_t>(
-        std::partition_point(packets_.begin(), packets_.end(),
-                             [ns](const Packet& p) { return p.mono_ns < ns; }) -
-        packets_.begin());
-  };
-  const auto batches_until = [this](int64_t ns) {
-    return std::partition_point(batches_.begin(), batches_.end(),
-                                [ns](const Batch& b) { return b.end_ns < ns; });
-  };
-  std::optional<Rest> before;
-  for (const Rest& rest : RestsOf(*pair_.host)) {
-    // Nothing may have moved while it was read.
-    const bool still =
-        packets_until(rest.begin_ns) == packets_until(rest.end_ns + kRecordedLateNs) &&
-        batches_until(rest.begin_ns) == batches_until(rest.end_ns);
-    if (!still) continue;
-    if (before) {
-      MatchBetween(packets_until(before->end_ns), packets_until(rest.begin_ns), before->pos,
-                   rest.pos);
-    }
-    before = rest;
-  }
 }
 
 std::vector<Journey> JourneyMaker::Make() {
   MatchPackets();
+  MarkUnseen(EventKind::kGuestIrq, &irqs_);
+  for (const EventKind kind : kPolls) MarkUnseen(kind, &polls_);
   std::vector<Journey> journeys;
-  for (const Batch& batch : batches_) {
+  for (Batch& batch : batches_) {
+    if (!begins_known_ && !batch.signalled) batch.begin_ns = batch.end_ns;
     for (int64_t pos = batch.from_pos + 1; pos <= batch.to_pos; ++pos) {
       ++unfollowed_.entries;
       if (journeys.size() >= kJourneysMax) {

@@ -11,7 +11,9 @@
 // tell, it keeps the point.
 //
 // A hole in the numbers of a kind leaves the entries around it without a journey: what came first
-// is not known there. Kinds that were sampled are not used.
+// is not known there. Nor is it of entries that the guest's very first event shows: others may have
+// shown them before. Kinds that were sampled are not used; of those of which there are no events,
+// the guest's counts say whether there was something to be missed.
 //
 // Values; not for several threads at once.
 #ifndef RINGSIDE_CORRELATE_JOURNEYS_H_
@@ -49,11 +51,20 @@ enum class PathPoint : uint8_t {
   kVcpuWoken,  // host: the vCPU's thread, asleep or stopped at the injection, becomes runnable
   kVcpuRuns,   // host: the vCPU's thread gets a CPU
   kIrq,        // guest: an interrupt handler begins and sees the entry
-  kPolled,     // guest: a poll is over that took it
+  // Guest: a poll is over that took it. Of transmit queues, the first transmit poll by which it was
+  // free: a transmit, or a poll of the receive queue, may have freed it before.
+  kPolled,
 };
 inline constexpr int kPathPoints = 8;
 std::string_view PathPointName(PathPoint point);
 inline bool OnGuest(PathPoint point) { return point >= PathPoint::kIrq; }
+
+// Both ends; equal within one node.
+struct Span {
+  int64_t lo_ns = 0;
+  int64_t hi_ns = 0;
+  int64_t mid_ns() const { return lo_ns + (hi_ns - lo_ns) / 2; }
+};
 
 struct JourneyPoint {
   PathPoint point{};
@@ -65,8 +76,9 @@ struct Journey {
   uint16_t cpu = 0;                  // of the interrupt, in the guest
   std::vector<JourneyPoint> points;  // in the path's order
   // Of all the way, how long the vCPU that polled was ready to run and had no CPU, in whatever
-  // stage that was. Absent without details of vCPUs.
-  std::optional<int64_t> vcpu_wait_ns;
+  // stage that was: an interval, because the way ends in the guest. Absent without details of
+  // vCPUs, and where they do not tell all of it.
+  std::optional<Span> vcpu_wait;
 };
 
 // What fits into memory: 250 bytes each.
@@ -104,43 +116,73 @@ class JourneyMaker {
     int64_t begin_ns;  // it had begun by then
     int64_t pos;
     uint16_t cpu;
-    bool hole;  // records before it are missing
+    bool hole;  // since the one before it something may have happened that was not recorded
+  };
+  // Events of one kind that were not recorded came between two times.
+  struct Missing {
+    int64_t from_ns;
+    int64_t to_ns;
   };
   struct Batch {
     int64_t from_pos;
     int64_t to_pos;
     std::optional<int64_t> begin_ns;
     int64_t end_ns;
+    bool signalled = false;
   };
   struct Run {
     int64_t from_ns;  // off the CPU since
     int64_t to_ns;    // on it again
     std::optional<int64_t> woken_ns;
+    bool hole;  // there may be others since the one before it, or it was woken
   };
   struct Packet {
     int64_t mono_ns;
     uint64_t bytes;
     bool hole;
   };
-  bool Complete(const PathEvent& event, bool* hole);
-  static void Put(const PathEvent& event, int64_t pos, bool hole, int64_t since_ns,
+  // Whose numbers run: kinds of a queue, tun's by CPU; and those of vCPUs.
+  struct NumberKey {
+    EventKind kind;
+    int of;
+    friend auto operator<=>(const NumberKey&, const NumberKey&) = default;
+  };
+  struct Numbers {
+    uint64_t next;
+    int64_t last_ns;
+  };
+  bool Complete(const PathEvent& event, int of, std::optional<Missing>* missing);
+  static void Mark(const Missing& missing, std::vector<Seen>* seen);
+  void MarkUnseen(EventKind kind, std::vector<Seen>* seen);
+  static void Put(const Seen& event, const std::optional<Missing>& missing,
                   std::vector<Seen>* seen);
+  void PutPacket(const PathEvent& event, const std::optional<Missing>& missing);
+  void PutGuest(const PathEvent& event, std::optional<Missing> missing, std::vector<Seen>* seen);
   static const Seen* First(const std::vector<Seen>& seen, int64_t pos);
-  std::optional<int64_t> VcpuWait(const Journey& journey, const Seen& poll) const;
+  std::optional<Span> VcpuWait(const Journey& journey, const Seen& poll) const;
+  std::optional<int64_t> WaitBetween(int cpu, int64_t begin_ns, int64_t end_ns) const;
   void AddVcpuPoints(const Seen& irq, int64_t injected_ns, Journey* journey) const;
   bool MayFollow(int64_t host_ns, int64_t guest_ns) const;
   bool Follows(int64_t host_ns, int64_t guest_ns) const;
   std::optional<Journey> Follow(const Batch& batch, int64_t pos);
+  bool Settled(size_t packets, int64_t by_ns) const;
   void MatchBetween(size_t first, size_t last, int64_t from_pos, int64_t to_pos);
   void MatchPackets();
 
   const QueuePair& pair_;
-  std::map<std::pair<EventKind, uint16_t>, uint64_t> next_number_;
+  std::map<NumberKey, Numbers> numbers_;
   std::vector<EventKind> sampled_;
   size_t events_ = 0;
   std::vector<Packet> packets_;
   std::vector<Batch> batches_;
-  std::optional<int64_t> begun_ns_;  // of the batch under way
+  struct Begun {
+    int64_t mono_ns;
+    int64_t pos;
+  };
+  std::optional<Begun> begun_;  // the batch under way
+  int64_t last_guest_ns_ = INT64_MIN;
+  int64_t last_host_ns_ = INT64_MIN;
+  bool begins_known_ = false;  // older agents recorded ends only
   std::vector<Seen> woken_, injected_, irqs_, polls_;
   std::map<int, std::vector<Run>> runs_;
   std::map<int, int64_t> vcpu_woken_ns_;

@@ -85,6 +85,7 @@ SlowJourney Tell(const Clocks& clocks, const Journey& journey, const Span& whole
   slow.axis_half_ns = (time.hi_ns - time.lo_ns + 1) / 2;
   for (const JourneyPoint& point : journey.points) slow.points.push_back(point.point);
   slow.stages = StagesOf(clocks, journey);
+  slow.vcpu_wait = journey.vcpu_wait;
   return slow;
 }
 
@@ -124,7 +125,7 @@ class Measure {
     if (!SumAgrees(stages, whole)) ++result->sums_wrong;
     if (journey.points.front().point == result->whole_from) {
       AddSpan(whole, &result->whole);
-      if (journey.vcpu_wait_ns) result->vcpu_wait.Add(*journey.vcpu_wait_ns);
+      if (journey.vcpu_wait) AddSpan(*journey.vcpu_wait, &result->vcpu_wait);
     }
     if (!options_.over_ns || whole.mid_ns() < *options_.over_ns) return;
     if (result->over.size() >= options_.over_max) {
@@ -149,7 +150,8 @@ class Measure {
       const Span whole = WholeOf(clocks_, journey);
       if (!counts(journey) || whole.mid_ns() < result->tail_ns) continue;
       ++result->in_tail;
-      result->vcpu_wait_tail_share += static_cast<double>(journey.vcpu_wait_ns.value_or(0));
+      const int64_t wait_ns = journey.vcpu_wait.value_or(Span{}).mid_ns();
+      result->vcpu_wait.tail_share += static_cast<double>(wait_ns);
       const std::vector<Span> stages = StagesOf(clocks_, journey);
       for (size_t i = 0; i < stages.size(); ++i) {
         StageLatency& stage = StageOf(journey.points[i].point, journey.points[i + 1].point);
@@ -159,7 +161,7 @@ class Measure {
       }
     }
     for (auto& [ends, stage] : stages_) stage.tail_share /= std::max(1.0, all_ns);
-    result->vcpu_wait_tail_share /= std::max(1.0, all_ns);
+    result->vcpu_wait.tail_share /= std::max(1.0, all_ns);
   }
 
   const Clocks clocks_;

@@ -20,13 +20,6 @@
 
 namespace ringside {
 
-// Both ends; equal within one node.
-struct Span {
-  int64_t lo_ns = 0;
-  int64_t hi_ns = 0;
-  int64_t mid_ns() const { return lo_ns + (hi_ns - lo_ns) / 2; }
-};
-
 struct StageLatency {
   PathPoint from{};
   PathPoint to{};
@@ -43,6 +36,7 @@ struct SlowJourney {
   Span whole;
   std::vector<PathPoint> points;
   std::vector<Span> stages;  // one less than points
+  std::optional<Span> vcpu_wait;
 };
 
 struct QueueLatency {
@@ -57,8 +51,7 @@ struct QueueLatency {
   PathPoint whole_from{};
   StageLatency whole;
   // Of the whole, how long the vCPU was ready to run and had no CPU: part of several stages.
-  Histogram vcpu_wait;
-  double vcpu_wait_tail_share = 0;
+  StageLatency vcpu_wait;
   // Half of the widest interval of a stage between nodes; absent without one.
   std::optional<int64_t> bound_ns;
   uint64_t sums = 0;        // journeys whose stages were added up

@@ -59,10 +59,10 @@ bool Concerns(const QueueLatency& latency, const Finding& finding) {
 }
 
 std::string WaitText(const QueueLatency& latency) {
-  const Histogram& wait = latency.vcpu_wait;
-  return latency.queue + ": packets waited " + Time(wait.At(0.5)) + " (median), " +
-         Time(wait.At(0.99)) + " (99%) while the vCPU had no CPU: " +
-         Percent(static_cast<int64_t>(latency.vcpu_wait_tail_share * 1000), 1000) +
+  const StageLatency& wait = latency.vcpu_wait;
+  return latency.queue + ": packets waited " + Range(wait, 0.5) + " (median), " +
+         Range(wait, 0.99) + " (99%) while the vCPU had no CPU: " +
+         Percent(static_cast<int64_t>(wait.tail_share * 1000), 1000) +
          " of the time of the slowest hundredth";
 }
 
@@ -79,7 +79,7 @@ void TellLatencies(const std::vector<QueueLatency>& queues, std::vector<Finding>
   for (Finding& finding : *findings) {
     for (const QueueLatency& latency : queues) {
       if (latency.by_marks || !Concerns(latency, finding)) continue;
-      if (finding.cause == Cause::kLateVcpu && latency.vcpu_wait.count() > 0) {
+      if (finding.cause == Cause::kLateVcpu && latency.vcpu_wait.lo.count() > 0) {
         finding.evidence.push_back({WaitText(latency), {}});
       }
       for (const StageLatency& stage : latency.stages) {

@@ -151,7 +151,8 @@ def _check_stops(quiet, stopped, stops_s):
 def _run_delay(rows):
     """How long a packet's vCPU had no CPU (p90), and the share of that in the slow tail."""
     waits = [row["vcpu_wait"] for row in rows]
-    return max(w["p90_ns"] for w in waits) / 1e9, max(w["tail_share"] for w in waits)
+    p90s = [(w["p90"]["lo_ns"] + w["p90"]["hi_ns"]) / 2 for w in waits]
+    return max(p90s) / 1e9, max(w["tail_share"] for w in waits)
 
 
 def _check_hogs(quiet, hogs):
