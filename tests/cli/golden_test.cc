@@ -129,6 +129,18 @@ TEST(GoldenTest, SimulatedCaseC) {
   ExpectGolden("sim-case-c.explain", {"explain", "sim-case-c.rsi"}, folder / ".");
 }
 
+// Details of every hit, of a guest whose vCPUs wait for CPUs: `score --latency` judges the same
+// journeys by the truth.
+TEST(GoldenTest, SimulatedLatency) {
+  TestFolder folder;
+  const std::string command = std::string(RINGSIDE_SIM) +
+                              " run --scenario latency-contended --seed 3 -o " +
+                              (folder / "sim-contended.rsi") + " > /dev/null";
+  ASSERT_EQ(std::system(command.c_str()), 0);
+  ExpectGolden("sim-contended.latency", {"latency", "sim-contended.rsi", "--over", "11ms"},
+               folder / ".");
+}
+
 // The proof after a remedy: the same queue, before and after.
 TEST(GoldenTest, AfterTheRemedyTheStormIsGone) {
   ExpectGolden("storm-5.10.against",

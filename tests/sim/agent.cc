@@ -34,6 +34,7 @@ Agent::Agent(Loop* loop, const AgentOptions& options, const NodeClock* clock, Si
   context_.kprobes = options.kprobes;
   context_.hit_loss = options.hit_loss;
   context_.woken_fentry_silent = options.woken_fentry_silent;
+  context_.details.wish = options.details;
   truth_.key = key_;
   loop_->At(options.start_ns, this, kStart);
   if (options.stop_ns != INT64_MAX) loop_->At(options.stop_ns, this, kStop);
@@ -102,6 +103,7 @@ void Agent::Stop() {
     if (!Current(view)) continue;
     if (view.guest_hooks != nullptr) view.vq->guest_hooks = nullptr;
     if (view.host_hooks != nullptr) view.vq->host_hooks = nullptr;
+    if (view.vcpu_hooks != nullptr) view.guest->vcpu(view.vcpu)->hooks = nullptr;
   }
 }
 
@@ -129,9 +131,21 @@ void Agent::SayFacts() {
     fact("eth0.features",
          guest_->spec().event_idx ? std::string(29, '0') + "1" : std::string(30, '0'));
   }
+  if (o_.tsc) SayTscOffsets();
   const int64_t off_us = std::abs(clock_->options().real_offset_ns) / kUsNs;
   const int64_t step_us = std::abs(clock_->options().step_ns) / kUsNs;
   fact("clock.maxerror_us", std::to_string((off_us + step_us) / 100'000 * 100'000 + 100'000));
+}
+
+// All counters of the model are one: no guest's is ahead.
+void Agent::SayTscOffsets() {
+  for (const HostVm& vm : vms_) {
+    for (size_t i = 0; i < vm.guest->vcpus(); ++i) {
+      Put(Fact{clock_->Mono(loop_->now()),
+               "kvm." + std::to_string(vm.pid) + ".vcpu" + std::to_string(i) + ".tsc",
+               "offset=0 ratio=281474976710656 bits=48"});
+    }
+  }
 }
 
 void Agent::Discover() {
@@ -155,6 +169,26 @@ void Agent::Drain() {
     Put(std::move(record));
   }
   context_.marks.clear();
+  if (o_.details.on) DrainDetails();
+}
+
+// As agent/event_packer.h does, with the real codec.
+void Agent::DrainDetails() {
+  if (guest_ != nullptr) guest_->SyncSpins();
+  std::vector<DetailEvent>& ring = context_.details.ring;
+  std::stable_sort(ring.begin(), ring.end(), [](const DetailEvent& a, const DetailEvent& b) {
+    return a.mono_ns < b.mono_ns;
+  });
+  for (size_t at = 0; at < ring.size(); at += kChunkEventsMax) {
+    const size_t end = std::min(at + kChunkEventsMax, ring.size());
+    const std::vector<DetailEvent> part(ring.begin() + static_cast<std::ptrdiff_t>(at),
+                                        ring.begin() + static_cast<std::ptrdiff_t>(end));
+    absl::StatusOr<EventChunk> chunk = EncodeChunk(part, next_detail_);
+    next_detail_ += part.size();
+    // One that cannot be made is a mistake of this model: its number is missed.
+    if (chunk.ok()) Put(*std::move(chunk));
+  }
+  ring.clear();
 }
 
 // -- snapshots --

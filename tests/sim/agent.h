@@ -45,6 +45,8 @@ struct AgentOptions {
   double snapshot_fold = 0;  // snapshots that a full spool folded into the next
   double record_loss = 0;    // records that never arrive
   double mark_loss = 0;
+  DetailOptions details;
+  bool tsc = false;  // host: tells the TSC offsets of its guests
   bool bye = true;
   Lie lie = Lie::kNone;  // guest
 };
@@ -102,6 +104,7 @@ class Agent : public Actor {
     Guest* guest = nullptr;
     std::unique_ptr<GuestHooks> guest_hooks;
     std::unique_ptr<HostHooks> host_hooks;
+    std::unique_ptr<VcpuHooks> vcpu_hooks;
     int vcpu = -1;  // pseudo-queue of this vCPU
     MsiMessage msi;
     uint32_t epoch = 0;
@@ -149,7 +152,9 @@ class Agent : public Actor {
   void KeepChanged(Snapshot* all);
   void Fold(Snapshot* snapshot);
   void Drain();
+  void DrainDetails();
   void SayFacts();
+  void SayTscOffsets();
   void Put(Record record);
 
   Loop* loop_;
@@ -169,6 +174,7 @@ class Agent : public Actor {
   bool last_ = false;  // the snapshot under way is the last
   uint64_t next_number_ = 1;
   uint64_t sequence_ = 0;
+  uint64_t next_detail_ = 1;
   int64_t next_discover_ns_ = 0;
 
   // The reading under way.

@@ -253,6 +253,10 @@ void Agent::AddVcpuQueues(const HostVm& vm) {
     view.info.vm_name = vm.name;
     view.info.vm_uuid = vm.uuid;
     view.info.owner_pid = vm.pid;
+    if (o_.details.on) {
+      view.vcpu_hooks = std::make_unique<VcpuHooks>(&context_, view.info.id);
+      vm.guest->vcpu(view.vcpu)->hooks = view.vcpu_hooks.get();
+    }
     queues_.push_back(std::move(view));
   }
 }

@@ -222,7 +222,7 @@ void Agent::ReadHooks(Snapshot* snapshot) const {
     HookSample sample{.hook = hook, .hits = context_.hits[id]};
     if (!kprobe) sample.misses = context_.lost[id];
     const bool marks = guest ? hook == guest_hook::kIrqEntry : hook == host_hook::kVhostExit;
-    if (marks) sample.dropped = context_.marks_dropped;
+    if (marks) sample.dropped = context_.marks_dropped + context_.details.dropped;
     snapshot->hooks.push_back(sample);
   }
 }

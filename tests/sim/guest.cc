@@ -110,7 +110,7 @@ IrqLine* Guest::Taken(Vcpu* on, int vector) {
   return line;
 }
 
-bool Guest::FlowEntry(IrqLine* line) {
+bool Guest::FlowEntry(IrqLine* line, Vcpu* on) {
   if (line->in_progress) {
     line->pending = true;
     Mask(line);
@@ -124,17 +124,18 @@ bool Guest::FlowEntry(IrqLine* line) {
   ++line->kstat;
   line->vq->truth.Add(Count::kGuestProcIrq);
   line->in_progress = true;
-  EnterHandler(line);
+  EnterHandler(line, on);
   return true;
 }
 
-void Guest::EnterHandler(IrqLine* line) {
+void Guest::EnterHandler(IrqLine* line, Vcpu* on) {
   Vq* const vq = line->vq;
   line->seen_pos = vq->used;
   line->entered_by = vq->guest_hooks;
   vq->truth.Add(Count::kGuestIrq);
   vq->truth.Log(loop_->now(), line->seen_pos, Bit(Count::kGuestIrq));
-  if (vq->guest_hooks != nullptr) vq->guest_hooks->IrqEntry();
+  vq->truth.path.Note(&vq->truth.path.irqs, {loop_->now(), line->seen_pos, on->id()});
+  if (vq->guest_hooks != nullptr) vq->guest_hooks->IrqEntry(on->id());
 }
 
 bool Guest::HandlerDone(IrqLine* line, Vcpu* on) {
@@ -151,14 +152,14 @@ bool Guest::HandlerDone(IrqLine* line, Vcpu* on) {
     vq->truth.Log(loop_->now(), line->seen_pos, Bit(outcome));
   }
   if (vq->guest_hooks != nullptr && !(mutation_ == Mutation::kNoneUncounted && !handled)) {
-    vq->guest_hooks->IrqExit(handled);
+    vq->guest_hooks->IrqExit(handled, on->id());
   }
   if (line->rule.Note(handled, loop_->now())) NobodyCared(line);
   vq->truth.now[static_cast<size_t>(Count::kGuestWindows)] = line->rule.windows();
   if (line->pending && !line->disabled && mutation_ != Mutation::kRerunLost) {
     line->pending = false;
     if (line->masked) loop_->After(spec_.delays.vmm_ns, this, kUnmask, line->number);
-    EnterHandler(line);
+    EnterHandler(line, on);
     return true;
   }
   line->in_progress = false;
@@ -241,7 +242,10 @@ void Guest::ReplaceRings() {
 
 // -- from NAPI --
 
-void Guest::Consumed(Vq* vq, uint64_t n) { vq->truth.Add(Count::kGuestUsed, n); }
+void Guest::Consumed(Vq* vq, uint64_t n) {
+  vq->truth.Add(Count::kGuestUsed, n);
+  vq->truth.path.Note(&vq->truth.path.taken, {loop_->now(), vq->last_used});
+}
 
 int64_t Guest::Received(Vq* vq, uint64_t n, Vcpu*) {
   const size_t pair = static_cast<size_t>(vq->pair);
@@ -267,14 +271,15 @@ bool Guest::RecheckSees(Vq* vq, uint16_t opaque) {
   return vq->PollAgain(opaque) && !random_.Chance(stale_recheck);
 }
 
-void Guest::Polled(Vq* vq, PollBy by, uint64_t work, const std::string& who) {
+void Guest::Polled(Vq* vq, PollBy by, uint64_t work, const std::string& who, Vcpu* on) {
   const Count count = by == PollBy::kBusy     ? Count::kGuestNapiBusy
                       : by == PollBy::kThread ? Count::kGuestNapiThread
                                               : Count::kGuestNapiSoftirq;
   vq->truth.Add(count);
   vq->truth.Add(Count::kGuestPackets, work);
   if (by == PollBy::kBusy) vq->truth.Add(Count::kGuestPacketsBusy, work);
-  if (vq->guest_hooks != nullptr) vq->guest_hooks->Polled(by, work, who);
+  vq->truth.path.Note(&vq->truth.path.polls, {loop_->now(), vq->last_used, on->id()});
+  if (vq->guest_hooks != nullptr) vq->guest_hooks->Polled(by, work, who, on->id());
 }
 
 void Guest::TxRoom(Vq* vq) {

@@ -68,7 +68,7 @@ class Guest : public Actor {
 
   // -- interrupt core, from the vCPU --
   IrqLine* Taken(Vcpu* on, int vector);
-  bool FlowEntry(IrqLine* line);              // true: its handler runs now
+  bool FlowEntry(IrqLine* line, Vcpu* on);    // true: its handler runs now
   bool HandlerDone(IrqLine* line, Vcpu* on);  // true: once more (IRQS_PENDING)
 
   // -- from NAPI --
@@ -76,7 +76,7 @@ class Guest : public Actor {
   int64_t Received(Vq* vq, uint64_t n, Vcpu* on);  // returns packets sent in answer
   void Refill(Vq* vq, uint32_t threshold);
   bool RecheckSees(Vq* vq, uint16_t opaque);
-  void Polled(Vq* vq, PollBy by, uint64_t work, const std::string& who);
+  void Polled(Vq* vq, PollBy by, uint64_t work, const std::string& who, Vcpu* on);
   void TxRoom(Vq* vq);
   void WakeTask(Task* task);
   void SoftnetProcessed(int packets) { softnet_processed += static_cast<uint64_t>(packets); }
@@ -119,7 +119,7 @@ class Guest : public Actor {
   void Place(IrqLine* line, int vcpu);
   void Mask(IrqLine* line);
   void NobodyCared(IrqLine* line);
-  void EnterHandler(IrqLine* line);
+  void EnterHandler(IrqLine* line, Vcpu* on);
 
   Loop* loop_;
   const VmSpec spec_;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/sim/hooks.h"
 
+#include <algorithm>
+
 #include "bpf/merges.h"
 #include "bpf/position.h"
 
@@ -19,6 +21,23 @@ void HookContext::PutMark(Mark mark) {
   }
   mark.mono_ns = Now();
   marks.push_back(std::move(mark));
+}
+
+// What finds the ring full is counted and gone, and so is what follows for a while.
+void HookContext::PutDetail(EventKind kind, QueueId queue, const DetailHit& hit) {
+  if (!details.wish.on || hit.at_ns < details.wish.from_ns) return;
+  if (!details.wish.busy && kind == EventKind::kGuestNapiBusy) return;
+  if (Dice(details.wish.full)) details.full_until_ns = hit.at_ns + details.wish.full_ns;
+  if (details.wish.full > 0 && hit.at_ns <= details.full_until_ns) {
+    ++details.dropped;
+    return;
+  }
+  DetailEvent event{.mono_ns = clock->Mono(hit.at_ns), .pos = hit.pos, .queue = queue};
+  event.kind = static_cast<uint16_t>(kind);
+  event.cpu = static_cast<uint16_t>(hit.cpu);
+  event.number = hit.number;
+  event.value = static_cast<uint32_t>(std::min<int64_t>(hit.value, UINT32_MAX));
+  details.ring.push_back(event);
 }
 
 bool HookContext::Hit(HookId hook) {
@@ -42,7 +61,7 @@ GuestHooks::GuestHooks(HookContext* context, Vq* queue, QueueId queue_id)
   slot.irq_pos = slot.napi_pos = slot.walk_pos = static_cast<uint16_t>(vq->used);
 }
 
-void GuestHooks::IrqEntry() {
+void GuestHooks::IrqEntry(int cpu) {
   if (!context_->Hit(guest_hook::kIrqEntry)) return;
   const uint64_t base = rs_max(rs_max(slot.irq_pos, slot.napi_pos), slot.walk_pos);
   uint64_t used = vq->used;
@@ -57,35 +76,52 @@ void GuestHooks::IrqEntry() {
     context_->PutMark(std::move(mark));
   }
   slot.irq_pos = pos;
+  entered_ns_ = context_->loop->now();
+  context_->PutDetail(EventKind::kGuestIrq, id,
+                      {.at_ns = entered_ns_, .pos = pos, .number = slot.irqs, .cpu = cpu});
   ++slot.irqs;
   slot.irq_open = 1;
 }
 
-void GuestHooks::IrqExit(bool handled) {
+void GuestHooks::IrqExit(bool handled, int cpu) {
   if (!context_->Hit(guest_hook::kIrqExit) || !slot.irq_open) return;
   slot.irq_open = 0;
-  ++(handled ? slot.handled : slot.none);
+  const int64_t now = context_->loop->now();
+  auto& count = handled ? slot.handled : slot.none;
+  context_->PutDetail(handled ? EventKind::kGuestHandled : EventKind::kGuestNone, id,
+                      {now, slot.irq_pos, count, context_->Between(entered_ns_, now), cpu});
+  ++count;
   follower.Note(handled, context_->Now());
 }
 
-void GuestHooks::Polled(PollBy by, uint64_t work, const std::string& who) {
+void GuestHooks::Polled(PollBy by, uint64_t work, const std::string& who, int cpu) {
   if (!context_->Hit(guest_hook::kNapi)) return;
-  if (by == PollBy::kBusy) {
-    ++slot.busy;
-    packets_busy += work;
-    ++busy_by[who];
-  } else {
-    ++(by == PollBy::kThread ? slot.thread : slot.softirq);
-  }
-  slot.packets += work;
   const uint64_t base = rs_max(slot.napi_pos, slot.walk_pos);
   slot.napi_pos = rs_max(slot.napi_pos, rs_extend(base, static_cast<uint16_t>(vq->last_used)));
+  const EventKind kind = by == PollBy::kBusy     ? EventKind::kGuestNapiBusy
+                         : by == PollBy::kThread ? EventKind::kGuestNapiThread
+                                                 : EventKind::kGuestNapiSoftirq;
+  auto& count = by == PollBy::kBusy     ? slot.busy
+                : by == PollBy::kThread ? slot.thread
+                                        : slot.softirq;
+  context_->PutDetail(
+      kind, id, {context_->loop->now(), slot.napi_pos, count, static_cast<int64_t>(work), cpu});
+  ++count;
+  slot.packets += work;
+  if (by != PollBy::kBusy) return;
+  packets_busy += work;
+  ++busy_by[who];
 }
 
-void GuestHooks::Spun(uint64_t polls, const std::string& who) {
-  context_->hits[static_cast<size_t>(guest_hook::kNapi)] += polls;
-  slot.busy += polls;
-  busy_by[who] += polls;
+void GuestHooks::Spun(const Turns& turns, const std::string& who) {
+  context_->hits[static_cast<size_t>(guest_hook::kNapi)] += turns.polls;
+  for (uint64_t i = 0; i < turns.polls && context_->details.wish.on; ++i) {
+    const int64_t at_ns = turns.first_ns + static_cast<int64_t>(i) * turns.period_ns;
+    context_->PutDetail(EventKind::kGuestNapiBusy, id,
+                        {at_ns, slot.napi_pos, slot.busy + i, 0, turns.cpu});
+  }
+  slot.busy += turns.polls;
+  busy_by[who] += turns.polls;
 }
 
 uint64_t GuestHooks::Walk() {
@@ -114,9 +150,21 @@ void HostHooks::TunEntry(uint64_t packets) {
 void HostHooks::TunExit(uint64_t enqueued, uint64_t dropped) {
   for (uint64_t i = 0; i < enqueued + dropped; ++i) {
     if (!context_->Hit(host_hook::kTunExit) || !tun_entered_) continue;
+    Transmitted(i >= enqueued);
     ++(i < enqueued ? tun.enqueued : tun.dropped);
     if (i >= enqueued) ++dropped_by["reason=FULL_RING"];
   }
+}
+
+// One packet in forty is larger than an entry is sure to hold.
+void HostHooks::Transmitted(bool dropped) {
+  const size_t cpu = transmits_ / 16 % 2;
+  const int64_t bytes = transmits_ % 40 == 39 ? 2900 : 60 + static_cast<int64_t>(transmits_ % 1400);
+  ++transmits_;
+  uint64_t& number = dropped ? dropped_on_[cpu] : enqueued_on_[cpu];
+  context_->PutDetail(dropped ? EventKind::kTunDropped : EventKind::kTunEnqueued, id,
+                      {context_->loop->now(), 0, number, bytes, static_cast<int>(cpu)});
+  ++number;
 }
 
 void HostHooks::VhostEntry(bool wired) {
@@ -128,6 +176,8 @@ void HostHooks::VhostEntry(bool wired) {
   }
   v.cur_ctx = wired ? 1 : 0;
   v.cur_flags = RS_CUR_OPEN;
+  context_->PutDetail(EventKind::kVhostBatches, id,
+                      {.at_ns = context_->loop->now(), .pos = v.pos_entry, .number = v.batches});
   ++v.batches;
 }
 
@@ -146,6 +196,11 @@ void HostHooks::VhostMark(uint64_t pos) {
   context_->PutMark(std::move(mark));
 }
 
+void HostHooks::RecordBatch(EventKind kind, uint64_t pos, uint64_t number) {
+  const int64_t entries = static_cast<int64_t>(pos - v.pos_entry);
+  context_->PutDetail(kind, id, {context_->loop->now(), pos, number, entries});
+}
+
 void HostHooks::VhostExit(bool irqfd_waits) {
   if (!context_->Hit(host_hook::kVhostExit) || !(v.cur_flags & RS_CUR_OPEN)) return;
   const uint64_t pos = rs_extend(v.pos, static_cast<uint16_t>(vq->host_used));
@@ -155,10 +210,13 @@ void HostHooks::VhostExit(bool irqfd_waits) {
   const uint32_t flags = v.cur_flags;
   v.cur_flags = 0;
   if (v.cur_ctx == 0) {
+    RecordBatch(EventKind::kVhostUnwired, pos, v.unwired);
     ++v.unwired;
   } else if (!(flags & RS_CUR_SIGNALLED)) {
+    RecordBatch(EventKind::kVhostSuppressed, pos, v.suppressed);
     ++v.suppressed;
   } else {
+    RecordBatch(EventKind::kVhostSignalled, pos, v.signalled);
     ++v.signalled;
     v.signal_pos = pos;
     if (!moved) ++empty;
@@ -177,15 +235,29 @@ void HostHooks::Signalled(bool own_batch) {
 
 void HostHooks::Written(const std::string& who, bool vmm) {
   if (!context_->Hit(host_hook::kWritten)) return;
+  context_->PutDetail(EventKind::kEventfdWritten, id,
+                      {context_->loop->now(), RouteIndex(), r.written, vmm ? 4100 : 4242});
   ++r.written;
   if (vmm) ++written_vmm;
   ++written_by[who];
+}
+
+// What the queue has published by now, or is about to: the backend's own index.
+uint64_t HostHooks::RouteIndex() const {
+  return rs_max(r.pos, rs_extend(v.pos, static_cast<uint16_t>(vq->host_used)));
 }
 
 void HostHooks::Woken() {
   woken_fentry_ = !context_->woken_fentry_silent && !context_->kprobes &&
                   context_->Hit(host_hook::kWokenFentry);
   woken_kprobe_ = context_->Hit(host_hook::kWokenKprobe);
+  // Of both hooks one records (agent/host_details.cc).
+  const bool by_kprobe = context_->kprobes || context_->woken_fentry_silent;
+  if (by_kprobe ? woken_kprobe_ : woken_fentry_) {
+    const uint64_t number = by_kprobe ? r.woken_kprobe : r.woken_fentry;
+    context_->PutDetail(EventKind::kIrqfdWoken, id,
+                        {.at_ns = context_->loop->now(), .pos = RouteIndex(), .number = number});
+  }
   if (woken_fentry_) ++r.woken_fentry;
   if (woken_kprobe_) ++r.woken_kprobe;
 }
@@ -218,10 +290,16 @@ void HostHooks::InatomicEntry(const MsiMessage& message, bool own_batch) {
     r.address = message.address;
     r.data = message.data;
   }
-  const uint64_t pos = rs_max(r.pos, rs_extend(v.pos, static_cast<uint16_t>(vq->host_used)));
+  const uint64_t pos = RouteIndex();
   if (rs_crosses_mark(r.pos, pos, v.id.mark_shift)) RouteMark(pos);
   r.pos = pos;
+  entered_ns_ = context_->loop->now();
   woken_fentry_ = woken_kprobe_ = false;
+}
+
+void HostHooks::RecordInjection(EventKind kind, uint64_t number, int64_t entered_ns) {
+  const int64_t now = context_->loop->now();
+  context_->PutDetail(kind, id, {now, r.pos, number, context_->Between(entered_ns, now)});
 }
 
 void HostHooks::InatomicExit(int ret) {
@@ -229,10 +307,13 @@ void HostHooks::InatomicExit(int ret) {
   entered_ = false;
   constexpr int kWouldBlock = -11;
   if (ret > 0) {
+    RecordInjection(EventKind::kKvmInjected, r.injected + r.slow_injected, entered_ns_);
     ++r.injected;
   } else if (ret == kWouldBlock) {
+    RecordInjection(EventKind::kKvmSlowpath, r.slowpath, entered_ns_);
     ++r.slowpath;
   } else {
+    RecordInjection(EventKind::kKvmRejected, r.rejected + r.slow_rejected, entered_ns_);
     ++r.rejected;
   }
 }
@@ -247,11 +328,21 @@ void HostHooks::Accept(bool pending, bool slow) {
     r.merge_doubt += pending;
   else if (!slow)
     rs_note_injection(&r, pending);
-  if (pending) ++(slow ? r.slow_merged : r.merged_seen);
+  if (!pending) return;
+  RecordInjection(EventKind::kKvmMerged, r.merged_seen + r.slow_merged,
+                  slow ? slow_entered_ns_ : entered_ns_);
+  ++(slow ? r.slow_merged : r.merged_seen);
 }
+
+void HostHooks::SlowEntry() { slow_entered_ns_ = context_->loop->now(); }
 
 void HostHooks::SlowExit(bool accepted) {
   if (!context_->Hit(host_hook::kSlowExit)) return;
+  if (accepted) {
+    RecordInjection(EventKind::kKvmInjected, r.injected + r.slow_injected, slow_entered_ns_);
+  } else {
+    RecordInjection(EventKind::kKvmRejected, r.rejected + r.slow_rejected, slow_entered_ns_);
+  }
   ++(accepted ? r.slow_injected : r.slow_rejected);
 }
 
@@ -262,6 +353,21 @@ void HostHooks::Taken() {
 uint64_t HostHooks::Walk() {
   v.walk_pos = rs_max(v.walk_pos, rs_extend(v.pos, static_cast<uint16_t>(vq->host_used)));
   return v.walk_pos;
+}
+
+// -- vCPU threads --
+
+void VcpuHooks::Woken() {
+  context_->PutDetail(EventKind::kVcpuWoken, id,
+                      {.at_ns = context_->loop->now(), .number = slot.woken});
+  ++slot.woken;
+}
+
+void VcpuHooks::SwitchedIn() {
+  const int64_t off_ns = slot.off_ns == 0 ? 0 : context_->Now() - static_cast<int64_t>(slot.off_ns);
+  context_->PutDetail(EventKind::kVcpuRuns, id,
+                      {.at_ns = context_->loop->now(), .number = slot.runs, .value = off_ns});
+  ++slot.runs;
 }
 
 }  // namespace ringside::sim

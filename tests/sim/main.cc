@@ -12,6 +12,7 @@
 #include "tests/sim/claims_score.h"
 #include "tests/sim/clock_score.h"
 #include "tests/sim/judge.h"
+#include "tests/sim/latency_score.h"
 #include "tests/sim/scenario.h"
 #include "tests/sim/score.h"
 
@@ -116,11 +117,11 @@ int Main(int argc, char** argv) {
   app.require_subcommand(1);
   std::string scenario = "random", output, truth, mutation = "none", seeds = "1..100";
   uint64_t seed = 1;
-  bool json = false, mutations = false, claims = false, clocks = false;
+  bool json = false, mutations = false, claims = false, clocks = false, latency = false;
   ScoreOptions options;
   CLI::App* run = app.add_subcommand("run", "One run as an incident file");
   run->add_option("--scenario", scenario,
-                  "see `list`; random, healthy, fault, pair, host-only draw one");
+                  "see `list`; random, healthy, fault, pair, host-only, latency draw one");
   run->add_option("--seed", seed);
   run->add_option("-o,--output", output)->required();
   run->add_option("--truth", truth, "where to write what really happened");
@@ -135,6 +136,7 @@ int Main(int argc, char** argv) {
   score->add_flag("--json", json);
   score->add_flag("--claims", claims, "what verify makes of wrong numbers, instead of the causes");
   score->add_flag("--clocks", clocks, "bounds between two nodes' clocks, instead of the causes");
+  score->add_flag("--latency", latency, "intervals of single journeys, instead of the causes");
   score->add_flag("--verbose", options.verbose, "every failing run");
   try {
     app.parse(argc, argv);
@@ -155,6 +157,12 @@ int Main(int argc, char** argv) {
   if (clocks) {
     const ClockScore judged = MakeClockScore(options.from, options.to, options.jobs);
     fmt::print("{}", json ? ClockScoreJson(judged) : ClockScoreText(judged, options.verbose));
+    return judged.passed ? 0 : 1;
+  }
+  if (latency) {
+    const std::string runs = scenario == "random" ? "latency" : scenario;
+    const LatencyScore judged = MakeLatencyScore(runs, options.from, options.to, options.jobs);
+    fmt::print("{}", json ? LatencyScoreJson(judged) : LatencyScoreText(judged, options.verbose));
     return judged.passed ? 0 : 1;
   }
   if (claims) {

@@ -93,7 +93,7 @@ int64_t Napi::Receive(Vcpu* on) {
   }
   const uint64_t ready = vq_->used - vq_->last_used;
   const uint64_t n = std::min({ready, kChunk, static_cast<uint64_t>(std::max(0, budget_ - done_))});
-  if (n == 0) return End();
+  if (n == 0) return End(on);
   vq_->Consume(n);
   guest_->Consumed(vq_, n);
   done_ += static_cast<int>(n);
@@ -103,11 +103,11 @@ int64_t Napi::Receive(Vcpu* on) {
 }
 
 // All taken that may be: refill, then either stay scheduled or, a little later, arm the interrupt.
-int64_t Napi::End() {
+int64_t Napi::End(Vcpu* on) {
   guest_->Refill(vq_, std::min<uint32_t>(static_cast<uint32_t>(budget_), vq_->size) / 2);
   if (done_ >= budget_) {
     again_ = true;
-    Finish();
+    Finish(on);
     return -1;
   }
   phase_ = Phase::kArm;
@@ -142,14 +142,14 @@ int64_t Napi::Recheck(Vcpu* on) {
       }
     }
   }
-  Finish();
+  Finish(on);
   return -1;
 }
 
-void Napi::Finish() {
+void Napi::Finish(Vcpu* on) {
   phase_ = Phase::kBegin;
   const uint64_t work = vq_->rx ? static_cast<uint64_t>(done_) : 0;
-  guest_->Polled(vq_, by_, work, who_);
+  guest_->Polled(vq_, by_, work, who_, on);
 }
 
 }  // namespace ringside::sim

@@ -47,11 +47,11 @@ class Napi {
   enum class Phase { kBegin, kReceive, kArm, kRecheck };
   int64_t Begin();
   int64_t Receive(Vcpu* on);
-  int64_t End();
+  int64_t End(Vcpu* on);
   int64_t Arm();
   int64_t Recheck(Vcpu* on);
   void CleanTx(Vq* tx, bool from_rx);
-  void Finish();
+  void Finish(Vcpu* on);
 
   Guest* guest_;
   Vq* vq_;

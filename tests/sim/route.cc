@@ -41,6 +41,7 @@ void Route::Wake(bool own) {
   uint64_t mask = 0;
   Count(ringside::Count::kIrqfdWoken, &mask);
   vq_->truth.Log(guest_->loop()->now(), pos_, mask);
+  vq_->truth.path.Note(&vq_->truth.path.woken, {guest_->loop()->now(), pos_});
   if (hooks != nullptr) hooks->Woken();
   slow_now_ = random_.Chance(slow);
   if (hooks != nullptr) hooks->InatomicEntry(message_, own);
@@ -69,6 +70,7 @@ void Route::SetBit(bool from_work) {
   Count(there ? ringside::Count::kKvmInjected : ringside::Count::kKvmRejected, &mask);
   if (blind && there && !from_work) Count(ringside::Count::kKvmBlind, &mask);
   if (there) {
+    vq_->truth.path.Note(&vq_->truth.path.injected, {guest_->loop()->now(), pos_});
     Vcpu* const vcpu = guest_->vcpu(target);
     if (vcpu->Pending(vector)) Count(ringside::Count::kKvmMerged, &mask);
     const bool twice = vcpu->Pending(vector) && guest_->mutation() == Mutation::kMergeTwice;
@@ -141,6 +143,7 @@ void Route::On(uint32_t what, uint64_t arg) {
     case kExternalEnd: Finish(); return;
     case kWork:
       queued_ = false;
+      if (vq_->host_hooks != nullptr) vq_->host_hooks->SlowEntry();
       Inject(true);
       guest_->loop()->After(guest_->spec().delays.race_ns, this, kWorkSet);
       return;

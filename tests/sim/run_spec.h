@@ -79,6 +79,7 @@ struct RunSpec {
   std::vector<NamedCause> roots;
   std::vector<NamedCause> contributors;
   std::vector<std::string> withheld;
+  bool details = false;    // agents record them, and the truth keeps the times of every entry
   bool host_only = false;  // no agent in any guest, whatever else the scenario is
 };
 

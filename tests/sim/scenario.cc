@@ -144,8 +144,8 @@ void AddRoot(const char* id, const std::string& queue, RunSpec* spec) {
 
 std::vector<Scenario> AllScenarios() {
   std::vector<Scenario> all = HealthyScenarios();
-  for (const auto* list :
-       {&FaultScenarios(), &PairScenarios(), &PowerScenarios(), &OpenScenarios()}) {
+  for (const auto* list : {&FaultScenarios(), &PairScenarios(), &PowerScenarios(), &OpenScenarios(),
+                           &LatencyScenarios()}) {
     all.insert(all.end(), list->begin(), list->end());
   }
   return all;
@@ -170,6 +170,8 @@ std::optional<RunSpec> MakeRun(std::string_view scenario, uint64_t seed, Mutatio
     family = &PairScenarios();
   } else if (scenario == "power") {
     family = &PowerScenarios();
+  } else if (scenario == "latency") {
+    family = &LatencyScenarios();
   } else if (scenario == "host-only") {
     family = random.Chance(0.3) ? &HealthyScenarios() : &FaultScenarios();
     spec.host_only = true;

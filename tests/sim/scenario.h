@@ -29,10 +29,12 @@ const std::vector<Scenario>& OpenScenarios();
 const std::vector<Scenario>& FaultScenarios();
 const std::vector<Scenario>& PairScenarios();
 const std::vector<Scenario>& PowerScenarios();
+// With details of every packet, to judge latencies; the traffic is small.
+const std::vector<Scenario>& LatencyScenarios();
 std::vector<Scenario> AllScenarios();
 
 // "random" draws one from all but the power runs, "healthy", "fault" and "pair" from their family,
-// "host-only" from healthy and faulty ones, without an agent in the guest.
+// "host-only" from healthy and faulty ones, without an agent in the guest, "latency" from those.
 // Nothing if there is no such scenario.
 std::optional<RunSpec> MakeRun(std::string_view scenario, uint64_t seed, Mutation mutation);
 

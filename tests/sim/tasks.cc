@@ -131,12 +131,14 @@ void Receiver::Published() {
 
 void Receiver::Sync() {
   if (!vq_->spin.on) return;
-  const uint64_t turns =
-      static_cast<uint64_t>((now() - vq_->spin.since) / vq_->spin.period) - booked_;
+  const Spin& spin = vq_->spin;
+  const uint64_t turns = static_cast<uint64_t>((now() - spin.since) / spin.period) - booked_;
   if (turns == 0) return;
+  const int64_t first = spin.since + static_cast<int64_t>(booked_ + 1) * spin.period;
   booked_ += turns;
   vq_->truth.Add(Count::kGuestNapiBusy, turns);
-  if (vq_->guest_hooks != nullptr) vq_->guest_hooks->Spun(turns, who_);
+  if (vq_->guest_hooks == nullptr) return;
+  vq_->guest_hooks->Spun({turns, first, spin.period, on_->id()}, who_);
 }
 
 void Receiver::EndSpin() {

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "correlate/counts.h"
+#include "tests/sim/path_times.h"
 
 namespace ringside::sim {
 
@@ -28,6 +29,7 @@ struct LogEntry {
 struct QueueTruth {
   Counts now{};
   std::vector<LogEntry> log;
+  PathTimes path;
 
   void Add(Count count, uint64_t n = 1) { now[static_cast<size_t>(count)] += n; }
   uint64_t Get(Count count) const { return now[static_cast<size_t>(count)]; }

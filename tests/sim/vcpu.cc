@@ -5,12 +5,13 @@
 #include <string>
 
 #include "tests/sim/guest.h"
+#include "tests/sim/hooks.h"
 #include "tests/sim/napi.h"
 
 namespace ringside::sim {
 namespace {
 
-enum What : uint32_t { kStepEnd, kKick, kArrive, kPreempt };
+enum What : uint32_t { kStepEnd, kKick, kArrive, kPreempt, kWoken };
 
 // Part of a wake-up that the host's scheduler books as waiting: an idle CPU is quick.
 constexpr int64_t kIdleWaitNs = 500;
@@ -68,6 +69,7 @@ void Vcpu::On(uint32_t what, uint64_t arg) {
       if (arg != wake_ || state_ != State::kWaiting) return;
       delay_ns_ += kIdleWaitNs;
       SetState(State::kRunning);
+      ThreadOn();
       ++wake_;
       if (d_->wait_ns > 0) {
         loop_->After(random_.Exp(static_cast<double>(d_->slice_ns)) + 1, this, kPreempt, wake_);
@@ -78,10 +80,32 @@ void Vcpu::On(uint32_t what, uint64_t arg) {
       if (arg != wake_ || state_ != State::kRunning) return;
       Suspend();
       SetState(State::kWaiting);
+      ThreadOff();
       ++wake_;
       loop_->After(random_.Exp(static_cast<double>(d_->wait_ns)) + 1, this, kArrive, wake_);
       return;
+    case kWoken:
+      if (arg == wake_ && state_ == State::kWaiting) ThreadWoken();
+      return;
   }
+}
+
+// -- its thread, as the host's scheduler sees it --
+
+void Vcpu::ThreadOff() {
+  absence_ = {.off = loop_->now()};
+  if (hooks != nullptr) hooks->SwitchedOut();
+}
+
+void Vcpu::ThreadWoken() {
+  absence_.woken = loop_->now();
+  if (hooks != nullptr) hooks->Woken();
+}
+
+void Vcpu::ThreadOn() {
+  absence_.on = loop_->now();
+  if (follow) absences.push_back(absence_);
+  if (hooks != nullptr) hooks->SwitchedIn();
 }
 
 void Vcpu::SetPending(int vector) {
@@ -109,12 +133,17 @@ void Vcpu::ScheduleIn(int64_t extra) {
   const int64_t wait =
       d_->wait_ns > 0 && d_->wake_waits ? random_.Exp(static_cast<double>(d_->wait_ns)) : 0;
   ++wake_;
+  // The scheduler sees it on the CPU that it wakes up on: an interrupt between CPUs later.
+  if (follow) loop_->After(extra / 3, this, kWoken, wake_);
   loop_->After(extra + wait, this, kArrive, wake_);
 }
 
 void Vcpu::Stop() {
   if (state_ == State::kStopped) return;
-  if (state_ == State::kRunning) Suspend();
+  if (state_ == State::kRunning) {
+    Suspend();
+    ThreadOff();
+  }
   ++wake_;
   SetState(State::kStopped);
 }
@@ -198,6 +227,7 @@ void Vcpu::Dispatch() {
     return;
   }
   SetState(State::kHalted);
+  ThreadOff();
 }
 
 void Vcpu::TakeInterrupt() {
@@ -213,7 +243,8 @@ void Vcpu::TakeInterrupt() {
 void Vcpu::InterruptStep() {
   kind_ = Kind::kIrq;
   if (line_ != nullptr) {
-    const bool more = irq_phase_ == 0 ? guest_->FlowEntry(line_) : guest_->HandlerDone(line_, this);
+    const bool more =
+        irq_phase_ == 0 ? guest_->FlowEntry(line_, this) : guest_->HandlerDone(line_, this);
     irq_phase_ = 1;
     if (more) {
       Start(Kind::kIrq, random_.About(d_->handler_ns));

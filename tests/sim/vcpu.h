@@ -12,6 +12,7 @@
 
 #include "tests/sim/loop.h"
 #include "tests/sim/params.h"
+#include "tests/sim/path_times.h"
 #include "tests/sim/random.h"
 
 namespace ringside::sim {
@@ -20,6 +21,7 @@ class Guest;
 class IrqLine;
 class Napi;
 class Vcpu;
+class VcpuHooks;
 
 inline constexpr int64_t kForeverNs = INT64_MAX / 4;
 
@@ -85,6 +87,10 @@ class Vcpu : public Actor {
   // Times so far, in nanoseconds.
   int64_t RunNs() const;
   int64_t DelayNs() const;
+  // Who looks on, and the truth, if details are recorded.
+  VcpuHooks* hooks = nullptr;
+  bool follow = false;
+  std::vector<VcpuAbsence> absences;  // that are over
 
  private:
   enum class State { kRunning, kWaiting, kHalted, kStopped };
@@ -102,6 +108,9 @@ class Vcpu : public Actor {
   void TakeInterrupt();
   void InterruptStep();
   void ScheduleIn(int64_t extra);
+  void ThreadOff();
+  void ThreadWoken();
+  void ThreadOn();
   bool AnyPending() const;
 
   Loop* loop_;
@@ -114,6 +123,7 @@ class Vcpu : public Actor {
   int64_t run_ns_ = 0;
   int64_t delay_ns_ = 0;
   uint64_t wake_ = 0;  // generation of scheduled arrivals on the host CPU
+  VcpuAbsence absence_;
   std::array<bool, kVectors> irr_{};
   bool kick_sent_ = false;
   bool irq_off_ = false;

@@ -41,6 +41,7 @@ void Worker::Offer(uint64_t packets) {
     rx_->host_hooks->TunExit(taken, counted ? packets - taken : 0);
   }
   tap_ += taken;
+  truth.path.Came(loop_->now(), taken);
   // Without descriptors the worker waits for the guest's kick, not for packets.
   if (taken > 0 && !rx_->want_kick) {
     rx_work_ = true;
@@ -57,6 +58,7 @@ void Worker::Kick(Vq* vq) {
 void Worker::Start() {
   stopped_ = false;
   tap_ = rxq_ = 0;  // purged with the old backend
+  rx_->truth.path.waiting.clear();
   rx_work_ = tx_work_ = true;
   WakeUp();
 }
@@ -139,7 +141,7 @@ void Worker::StepTx() {
 // vhost_add_used_and_signal_n: the index moves, is published, the guest's wish is read, and the
 // eventfd is signalled or not.
 void Worker::BeginBatch(Vq* vq, uint64_t n) {
-  batch_ = {.vq = vq, .n = n, .entered_by = vq->host_hooks};
+  batch_ = {.vq = vq, .n = n, .begin = loop_->now(), .entered_by = vq->host_hooks};
   (vq == rx_ ? rx_done_ : tx_done_) = 0;
   vq->truth.Add(Count::kVhostBatches);
   if (vq->host_hooks != nullptr) vq->host_hooks->VhostEntry(vq->route->wired);
@@ -163,6 +165,11 @@ bool Worker::Wanted() {
 
 void Worker::AfterFill() {
   batch_.vq->Publish();
+  PathTimes& path = batch_.vq->truth.path;
+  const uint64_t to = batch_.vq->host_used;
+  if (path.on && batch_.n > 0) {
+    path.batches.push_back({to - batch_.n, to, batch_.begin, loop_->now()});
+  }
   Guest::Socket* const socket = guest_->sockets[static_cast<size_t>(rx_->pair)];
   if (socket != nullptr) socket->Published();
   Later(random_.About(guest_->spec().delays.decide_ns), kDecide);
@@ -229,6 +236,7 @@ void Worker::On(uint32_t what, uint64_t arg) {
   switch (what) {
     case kWake: Next(); return;
     case kCopied:
+      rx_->truth.path.Copied(rx_->host_avail, arg);
       rx_->host_avail += arg;
       rx_done_ += arg;
       rxq_ -= arg;

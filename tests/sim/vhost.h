@@ -42,6 +42,7 @@ class Worker : public Actor {
   struct Publication {  // a batch under way
     Vq* vq = nullptr;
     uint64_t n = 0;
+    int64_t begin = 0;
     const HostHooks* entered_by = nullptr;  // who saw its beginning
     bool decided = false;
     bool wanted = false;

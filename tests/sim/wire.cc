@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/sim/wire.h"
 
+#include <algorithm>
 #include <utility>
 #include <variant>
 
@@ -19,9 +20,29 @@ void Wire::Put(const StreamKey& key, const NumberedRecord& record) {
   }
   if (writer_ != nullptr) {
     Note(writer_->Append(key, *std::move(decoded)));
-  } else {
-    Keep(&one, *std::move(decoded));
+    return;
   }
+  if (const auto* chunk = std::get_if<EventChunk>(&decoded->record)) KeepDetails(key, *chunk);
+  Keep(&one, *std::move(decoded));
+}
+
+// The recording has no place for them: readers take them out of the store.
+void Wire::KeepDetails(const StreamKey& key, const EventChunk& chunk) {
+  absl::StatusOr<std::vector<ringside::Event>> events = DecodeChunk(chunk);
+  Note(events.status());
+  if (!events.ok()) return;
+  std::vector<ringside::Event>& all = details_[key];
+  all.insert(all.end(), events->begin(), events->end());
+}
+
+std::vector<ringside::Event> Wire::DetailsOf(const StreamKey& key) const {
+  const auto found = details_.find(key);
+  if (found == details_.end()) return {};
+  std::vector<ringside::Event> events = found->second;
+  std::stable_sort(
+      events.begin(), events.end(),
+      [](const ringside::Event& a, const ringside::Event& b) { return a.mono_ns < b.mono_ns; });
+  return events;
 }
 
 void Wire::PutExchange(const StreamKey& key, const ClockExchange& exchange) {

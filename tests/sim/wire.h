@@ -7,10 +7,12 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "collector/store/incident_writer.h"
 #include "correlate/recording.h"
+#include "proto/chunk.h"
 #include "proto/convert.h"
 
 namespace ringside::sim {
@@ -24,6 +26,8 @@ class Wire {
   void PutExchange(const StreamKey& key, const ClockExchange& exchange);
   // The recorder stops. The recording is empty if all went into a file.
   Recording Finish(const ClockReading& from, const ClockReading& to, const std::string& recorder);
+  // Details of a stream, if there is no writer, in order of time.
+  std::vector<ringside::Event> DetailsOf(const StreamKey& key) const;
   // The first thing that went wrong: the model itself is at fault then.
   const absl::Status& status() const { return status_; }
 
@@ -33,6 +37,7 @@ class Wire {
     Stream stream;
     uint64_t arrived = 0;
   };
+  void KeepDetails(const StreamKey& key, const EventChunk& chunk);
   void Keep(OneStream* stream, NumberedRecord record);
   void Note(const absl::Status& status) {
     if (status_.ok()) status_ = status;
@@ -40,6 +45,7 @@ class Wire {
 
   std::unique_ptr<IncidentWriter> writer_;
   std::map<StreamKey, OneStream> streams_;
+  std::map<StreamKey, std::vector<ringside::Event>> details_;
   absl::Status status_;
 };
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/sim/world.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "tests/sim/tasks.h"
@@ -77,6 +78,9 @@ void World::BuildVm(size_t vm) {
   guests_.push_back(std::make_unique<Guest>(&loop_, vm_spec, spec_.mutation, seed));
   Guest* const guest = guests_.back().get();
   guest_clocks_.push_back(std::make_unique<NodeClock>(spec_.guest_clocks[vm]));
+  for (Vq* vq : guest->queues()) vq->truth.path.on = spec_.details;
+  for (size_t i = 0; i < guest->vcpus(); ++i)
+    guest->vcpu(static_cast<int>(i))->follow = spec_.details;
   for (size_t pair = 0; pair < vm_spec.pairs.size(); ++pair) {
     const Flow& flow = vm_spec.pairs[pair].flow;
     workers_.push_back(std::make_unique<Worker>(guest, pair, seed));
@@ -231,6 +235,20 @@ void World::GoOn(size_t vm, bool reload) {
   }
   for (Vq* vq : guest->queues()) vq->signalled_valid = false;  // a backend that starts
   for (Worker* worker : guest->workers) worker->Start();
+}
+
+Guest* World::GuestOf(const Vq* vq) const {
+  for (const auto& guest : guests_) {
+    const std::vector<Vq*>& queues = guest->queues();
+    if (std::find(queues.begin(), queues.end(), vq) != queues.end()) return guest.get();
+  }
+  return nullptr;
+}
+
+const NodeClock& World::ClockOf(const Guest* guest) const {
+  const auto found = std::find_if(guests_.begin(), guests_.end(),
+                                  [guest](const auto& own) { return own.get() == guest; });
+  return *guest_clocks_[static_cast<size_t>(found - guests_.begin())];
 }
 
 absl::Status World::Play(Recording* recording) {

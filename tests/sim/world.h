@@ -28,6 +28,11 @@ class World : public Actor {
   const std::vector<std::unique_ptr<Agent>>& agents() const { return agents_; }
   uint64_t events() const { return loop_.events(); }
   Guest* guest(size_t vm) { return guests_[vm].get(); }
+  const NodeClock& host_clock() const { return host_clock_; }
+  Guest* GuestOf(const Vq* vq) const;  // whose queue it is
+  const NodeClock& ClockOf(const Guest* guest) const;
+  // Details of one agent, as they arrived, in order of time.
+  std::vector<DetailEvent> DetailsOf(const StreamKey& key) const { return wire_.DetailsOf(key); }
   void On(uint32_t what, uint64_t arg) override;
 
  private:
