@@ -31,18 +31,30 @@ int64_t ReachedBy(const LocalQueue& queue, Count count, uint64_t number, int64_t
   return else_ns;
 }
 
-// What the queue had counted for certain by a time.
-uint64_t CountedBy(const LocalQueue& queue, Count count, int64_t until_ns) {
+// What the queue had counted for certain by the last snapshot before a time, when that was begun,
+// and what by the one after it.
+struct Counted {
+  uint64_t before = 0;
+  int64_t before_ns = INT64_MIN;
+  std::optional<uint64_t> after;
+};
+Counted CountedAround(const LocalQueue& queue, Count count, int64_t ns) {
   const NodeStream& node = *queue.node;
   const std::vector<HookId> hooks = node.series.HooksOf(queue.info.id, count);
   const std::vector<Snapshot>& snapshots = node.stream->snapshots;
-  const auto end = std::partition_point(
-      snapshots.begin(), snapshots.end(),
-      [until_ns](const Snapshot& snapshot) { return snapshot.end.mono_ns <= until_ns; });
-  if (hooks.empty() || end == snapshots.begin()) return 0;
-  const size_t last = static_cast<size_t>(end - snapshots.begin()) - 1;
-  const auto at = node.series.CountAt(queue.info.id, count, hooks.front(), last);
-  return at ? at->lo : 0;
+  Counted counted;
+  if (hooks.empty()) return counted;
+  const auto end =
+      std::partition_point(snapshots.begin(), snapshots.end(),
+                           [ns](const Snapshot& snapshot) { return snapshot.end.mono_ns <= ns; });
+  const size_t after = static_cast<size_t>(end - snapshots.begin());
+  const auto at = [&](size_t i) {
+    return node.series.CountAt(queue.info.id, count, hooks.front(), i);
+  };
+  if (after > 0 && at(after - 1)) counted.before = at(after - 1)->lo;
+  if (after > 0) counted.before_ns = snapshots[after - 1].begin.mono_ns;
+  if (after < snapshots.size() && at(after)) counted.after = at(after)->lo;
+  return counted;
 }
 
 }  // namespace
@@ -124,9 +136,15 @@ void JourneyMaker::MarkUnseen(EventKind kind, std::vector<Seen>* seen) {
   const Count count = EventCount(kind);
   const auto known = numbers_.find(NumberKey{kind, 0});
   const Numbers numbers = known == numbers_.end() ? Numbers{0, INT64_MIN} : known->second;
-  const uint64_t counted = CountedBy(*pair_.guest, count, last_guest_ns_);
-  if (counted <= numbers.next) return;
-  Mark({numbers.last_ns, ReachedBy(*pair_.guest, count, counted, last_guest_ns_)}, seen);
+  const Counted counted = CountedAround(*pair_.guest, count, last_guest_ns_);
+  const bool unseen = counted.before > numbers.next;
+  if (unseen) {
+    Mark({numbers.last_ns, ReachedBy(*pair_.guest, count, counted.before, last_guest_ns_)}, seen);
+  }
+  // The rest after the last snapshot: the one after it tells, if it is there.
+  const bool later =
+      counted.after ? *counted.after > std::max(numbers.next, counted.before) : unseen;
+  if (later) Mark({std::max(numbers.last_ns, counted.before_ns), INT64_MAX}, seen);
 }
 
 // Whatever came before the first is not known, nor how much of it before any of another kind.

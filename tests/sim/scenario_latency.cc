@@ -80,12 +80,17 @@ void Tcp(Random& random, RunSpec* spec) {
   One(random, flow, spec);
 }
 
-// Some packets are taken by interrupts, others by polls that nobody started by one.
+// Some packets are taken by interrupts, others by polls that nobody started by one: few or most.
 void BusyPoll(Random& random, RunSpec* spec) {
-  One(random,
-      PollerFlow(random.Real(300, 1500), random.Between(20, 150) * kUsNs,
-                 random.Between(3, 30) * kUsNs),
-      spec);
+  Flow flow = PollerFlow(random.Real(300, 1500), random.Between(20, 150) * kUsNs,
+                         random.Between(3, 30) * kUsNs);
+  if (random.Chance(0.5)) {
+    flow.rate_hz = random.Real(3000, 8000);
+    flow.poller.busy_ns = random.Between(100, 400) * kUsNs;
+    flow.from_ns = 60 * kMsNs;
+    flow.to_ns = 300 * kMsNs;
+  }
+  One(random, flow, spec);
 }
 
 void Threads(Random& random, RunSpec* spec) {
