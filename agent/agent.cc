@@ -214,6 +214,7 @@ absl::Status Agent::Discover(int64_t now_mono_ns) {
   if (absl::Status status = FollowModules(now_mono_ns); !status.ok()) return status;
   for (const auto& probe : probes_) probe->Discover(now_mono_ns);
   ApplyDetail();
+  if (absl::Status status = SayNewHooks(); !status.ok()) return status;
   next_discover_mono_ns_ = now_mono_ns + kDiscoverEveryNs;
   for (QueueInfo& info : registry_.TakeChanged()) {
     if (absl::Status status = Put(std::move(info)); !status.ok()) return status;
@@ -269,6 +270,19 @@ absl::Status Agent::TakeSnapshot(bool full) {
   ++totals_.snapshots;
   if (absl::Status status = Put(std::move(snapshot)); !status.ok() || !full) return status;
   return SayHookStates(readings.hooks);
+}
+
+absl::Status Agent::SayNewHooks() {
+  bool came = false;
+  for (size_t i = 0; i < hello_.hooks.size() && i < hooks_.hooks().size(); ++i) {
+    const HookInfo& hook = hooks_.hooks()[i];
+    if (InUse(hello_.hooks[i].state) || !InUse(hook.state)) continue;
+    hello_.hooks[i] = hook;
+    came = true;
+  }
+  if (!came) return absl::OkStatus();
+  hello_.clock = ReadClocks();
+  return Put(hello_);
 }
 
 absl::Status Agent::SayHookStates(const std::vector<HookSample>& samples) {

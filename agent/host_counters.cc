@@ -79,7 +79,8 @@ void HostProbe::ReadMessages(const Queue& queue, std::vector<Reading>* readings)
   readings->push_back({queue.id, Count::kKvmRejected, hook(RS_HOOK_MSI_SET_IRQ),
                        attempts > injected ? attempts - injected : 0});
   // What an eventfd leads to is told by the address of irqfd_wakeup.
-  if (!has(RS_HOOK_SYS_WRITE) || config_.fn_irqfd_wakeup == 0) return;
+  const bool written = system_calls_ && !unwritten_.contains(queue.route);
+  if (!written || !has(RS_HOOK_SYS_WRITE) || config_.fn_irqfd_wakeup == 0) return;
   readings->push_back({queue.id, Count::kEventfdVmm, hook(RS_HOOK_SYS_WRITE), r.written_vmm});
   readings->push_back({queue.id, Count::kEventfdWritten, hook(RS_HOOK_SYS_WRITE), r.written});
 }

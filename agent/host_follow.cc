@@ -18,6 +18,8 @@ struct RouteKey {  // of slot_of_route and slot_of_lpi in bpf/host_maps.bpf.h
   uint64_t gsi;
 };
 
+constexpr char kSystemCalls[] = "sys";  // cost group of the hook on all of them
+
 // Forgets that `key` leads to `slot`. The kernel may have given the same address to something new
 // meanwhile, whose entry stays.
 template <typename Key>
@@ -92,6 +94,36 @@ void HostProbe::ReadFacts(std::map<std::string, std::string>* facts) const {
     if (!queue.bridge.empty()) (*facts)[queue.port + ".bridge"] = queue.bridge;
     (*facts)[queue.port + ".socket"] = queue.socket;
   }
+}
+
+// Makes every system call of the node a little slower, so it comes with the first VM. What was
+// written to the routes that are known by then was not seen from the beginning.
+void HostProbe::HookSystemCalls() {
+  if (functions_ || system_calls_ || !has(RS_HOOK_SYS_WRITE)) return;
+  if (bpf_->ReadHook(bpf_->SpecOf(RS_HOOK_APIC_ACCEPT)).hits == 0) return;
+  system_calls_ = true;
+  for (const int slot : Given(routes_)) unwritten_.insert(slot);
+  SetPaused(given_up_);
+}
+
+bool HostProbe::SetPaused(const std::set<std::string>& groups) {
+  given_up_ = groups;
+  const bool unneeded = !functions_ && !system_calls_;
+  std::set<std::string> paused = groups;
+  if (unneeded) paused.insert(kSystemCalls);
+  if (!bpf_->SetPaused(paused)) return false;
+  // What was under way is over when its hooks come back; nobody else writes this meanwhile.
+  for (uint32_t slot = 0; vhosts_ != nullptr && slot < RS_MAX_SLOTS; ++slot) {
+    if (!bpf_->counting(RS_HOOK_VHOST_ENTRY)) vhosts_[slot].cur_flags = 0;
+  }
+  std::vector<HookInfo> hooks = bpf_->hooks();
+  HookInfo* calls = unneeded ? &hooks[bpf_->SpecOf(RS_HOOK_SYS_WRITE)] : nullptr;
+  if (calls != nullptr && calls->state == HookState::kPaused) {
+    calls->state = HookState::kUnneeded;
+    calls->reason = "no VM was seen to take an interrupt";
+  }
+  hooks_->Update(base_, hooks);
+  return true;
 }
 
 void HostProbe::RetireVhost(int slot) {

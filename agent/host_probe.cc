@@ -35,6 +35,9 @@ bool AnyAttached(const BpfObject& bpf, const std::vector<ProgramSpec>& specs) {
   });
 }
 
+constexpr int kLooks = 20;  // for a VM, at the start
+constexpr int kLookEachUs = 10'000;
+
 uint64_t Mix(uint64_t x) {
   x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9ull;
   x = (x ^ (x >> 27)) * 0x94d049bb133111ebull;
@@ -125,6 +128,12 @@ bool HostProbe::StartTracepoints(const ProbeOptions& probe_options) {
   }
   routes_ = bpf_->Table<rs_route_slot>("route_slots");
   parts_ = bpf_->Table<rs_part>("parts");
+  // A VM that runs takes a timer's interrupt soon.
+  for (int i = 0; i < kLooks && !system_calls_; ++i) {
+    usleep(kLookEachUs);
+    system_calls_ = bpf_->ReadHook(bpf_->SpecOf(RS_HOOK_APIC_ACCEPT)).hits > 0;
+  }
+  SetPaused({});
   return routes_ != nullptr;
 }
 
@@ -332,6 +341,7 @@ void HostProbe::Discover(int64_t now_mono_ns) {
     }
     for (const int i : Given(tuns_)) UpdateTap(i, now_mono_ns);
   }
+  HookSystemCalls();
   NameRoutes();
   for (const int i : Given(routes_)) {
     if (!retired_routes_.contains(i)) UpdateRoute(i, now_mono_ns);
@@ -382,16 +392,6 @@ void HostProbe::ReadHooks(std::vector<HookSample>* hooks) const {
     sample.hook = base_ + static_cast<size_t>(sample.hook);
     hooks->push_back(sample);
   }
-}
-
-bool HostProbe::SetPaused(const std::set<std::string>& groups) {
-  if (!bpf_->SetPaused(groups)) return false;
-  // What was under way is over when its hooks come back; nobody else writes this meanwhile.
-  for (uint32_t slot = 0; vhosts_ != nullptr && slot < RS_MAX_SLOTS; ++slot) {
-    if (!bpf_->counting(RS_HOOK_VHOST_ENTRY)) vhosts_[slot].cur_flags = 0;
-  }
-  hooks_->Update(base_, bpf_->hooks());
-  return true;
 }
 
 }  // namespace ringside

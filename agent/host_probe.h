@@ -84,6 +84,7 @@ class HostProbe : public Probe {
   void RetireRoute(int slot);
   void RetireVhost(int slot);
   void RetireVm(uint64_t mm);
+  void HookSystemCalls();
   void RetireGone();
   void TakeTun(int slot, Queue* queue);
   rs_tun_cell SumTun(int slot) const;
@@ -119,7 +120,10 @@ class HostProbe : public Probe {
   QueueRegistry* const registry_;
   std::unique_ptr<BpfObject> bpf_;
   bool functions_ = false;
-  rs_config config_{};  // as the programs have it
+  bool system_calls_ = false;       // without functions: some VM was seen, and they are hooked
+  std::set<int> unwritten_;         // routes that are older than that
+  std::set<std::string> given_up_;  // cost groups
+  rs_config config_{};              // as the programs have it
   HookId base_{};
   std::map<int, HookId> hook_ids_;
   rs_vhost_slot* vhosts_ = nullptr;

@@ -13,6 +13,9 @@
 namespace ringside {
 namespace {
 
+// For programs: of each queue so many single journeys, a few megabytes of text.
+constexpr size_t kOverMaxJson = 10'000;
+
 struct LatencyArgs {
   IncidentArgs incident;
   std::string over;
@@ -24,6 +27,7 @@ absl::Status WriteLatency(const LatencyArgs& args) {
     const absl::StatusOr<int64_t> over_ns = ParseDuration(args.over);
     if (!over_ns.ok()) return UsageError("--over: " + Message(over_ns.status()));
     options.over_ns = *over_ns;
+    if (args.incident.json) options.over_max = kOverMaxJson;
   }
   auto loaded = LoadLedger(args.incident);
   if (!loaded.ok()) return loaded.status();

@@ -104,7 +104,7 @@ void LiveWindow::Take(const StreamKey& key, const NumberedRecord& record, int64_
     }
     state.last_number = stream.last_number = record.number;
   }
-  if (hello != nullptr) stream.hello = *hello;
+  if (hello != nullptr) TakeHello(*hello, &stream);
   if (const auto* queue = std::get_if<QueueInfo>(&record.record)) TakeQueue(stream, *queue);
   if (const auto* snapshot = std::get_if<Snapshot>(&record.record)) TakeSnapshot(at, *snapshot);
   if (const auto* marks = std::get_if<Marks>(&record.record)) {

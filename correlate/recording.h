@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "correlate/records.h"
@@ -28,6 +29,14 @@ struct Stream {
   uint64_t missing_numbers = 0;  // holes below it
   uint64_t unknown_names = 0;    // rows with a count or gauge that this version does not know
 };
+
+// A Hello that is said again (hooks came, or have proven themselves) is news about the hooks; the
+// stream began when the first one was said.
+inline void TakeHello(Hello hello, Stream* stream) {
+  const ClockReading began = stream->hello.clock;
+  stream->hello = std::move(hello);
+  if (began.mono_ns != 0) stream->hello.clock = began;
+}
 
 // Something that the recorder itself lost or noticed, and that concerns every stream: a full disk,
 // its clock set back. Its own REALTIME.

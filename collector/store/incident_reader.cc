@@ -47,7 +47,7 @@ class StreamBuilder {
     last_ = std::max(last_, record.number);
     stream_.last_number = last_;
   }
-  void Take(Hello hello) { stream_.hello = std::move(hello); }
+  void Take(Hello hello) { TakeHello(std::move(hello), &stream_); }
   void Take(QueueInfo queue) { stream_.queues.push_back(std::move(queue)); }
   void Take(Snapshot snapshot) { stream_.snapshots.push_back(std::move(snapshot)); }
   void Take(Marks marks) {

@@ -35,7 +35,7 @@ class CollectSink : public Sink {
   const std::vector<EventChunk>& chunks() const { return chunks_; }
 
  private:
-  void Keep(const Hello& hello) { stream_.hello = hello; }
+  void Keep(const Hello& hello) { TakeHello(hello, &stream_); }
   void Keep(const QueueInfo& queue) { stream_.queues.push_back(queue); }
   void Keep(const Snapshot& snapshot) { stream_.snapshots.push_back(snapshot); }
   void Keep(const Marks& marks) {

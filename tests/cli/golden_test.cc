@@ -141,6 +141,12 @@ TEST(GoldenTest, SimulatedLatency) {
                folder / ".");
 }
 
+// Where the lab's packets spend their time, vCPU by vCPU (tests/sim/fit is held to the same files).
+TEST(GoldenTest, LatencyOfTheLab) {
+  ExpectGolden("clocks-6.1.latency", {"latency", "clocks-6.1.rsi", "--over", "15ms"},
+               RINGSIDE_TESTS "/data");
+}
+
 // The proof after a remedy: the same queue, before and after.
 TEST(GoldenTest, AfterTheRemedyTheStormIsGone) {
   ExpectGolden("storm-5.10.against",

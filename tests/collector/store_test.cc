@@ -31,8 +31,13 @@ Snapshot Sorted(Snapshot snapshot) {
 // What the reader must make of these records of one stream.
 struct Expected {
   Stream stream;
+  std::optional<ClockReading> began;  // by the first Hello, whatever is said later
   void Add(const Record& record) {
-    if (const auto* hello = std::get_if<Hello>(&record)) stream.hello = *hello;
+    if (const auto* hello = std::get_if<Hello>(&record)) {
+      stream.hello = *hello;
+      if (!began) began = hello->clock;
+      stream.hello.clock = *began;
+    }
     if (const auto* queue = std::get_if<QueueInfo>(&record)) stream.queues.push_back(*queue);
     if (const auto* snapshot = std::get_if<Snapshot>(&record)) {
       stream.snapshots.push_back(*snapshot);
@@ -82,6 +87,12 @@ TEST(StoreTest, EveryKindComesBackAsItWas) {
         hello.key = Key(name);
         std::reverse(hello.hooks.begin(), hello.hooks.end());  // the store sorts them
         record = hello;
+      }
+      if (number == 100) {  // hooks came
+        Hello again = stream.stream.hello;
+        again.clock.mono_ns += kSecond_ns;
+        again.clock.raw_ns += kSecond_ns;
+        record = again;
       }
       stream.Add(record);
       ASSERT_TRUE(writer->Append(Key(name), {number, record}).ok());

@@ -201,7 +201,8 @@ void Agent::BeginSnapshot() {
     next_discover_ns_ = loop_->now() + kDiscoverEveryNs;
   }
   ++sequence_;
-  snapshot_ = {.sequence = sequence_, .full = last_ || sequence_ % kFullEvery == 1};
+  const bool full = last_ || sequence_ % kFullEvery == 1 || std::exchange(went_, false);
+  snapshot_ = {.sequence = sequence_, .full = full};
   snapshot_.begin = clock_->Read(loop_->now());
   snapshot_truth_ = {.sequence = sequence_, .mono_ns = snapshot_.begin.mono_ns};
   first_.clear();

@@ -93,7 +93,6 @@ class Agent : public Actor {
   // A clock exchange as the collector sees this node.
   ClockReading ReadClock() const { return clock_->Read(loop_->now()); }
   bool running() const { return started_ && !stopped_; }
-  bool Watches(const Guest* guest) const { return guest_ == guest; }
   const StreamKey& key() const { return key_; }
   const AgentTruth& truth() const { return truth_; }
 
@@ -124,7 +123,7 @@ class Agent : public Actor {
   void AddVcpuQueues(const HostVm& vm);
   // The driver has given the guest's queues new rings: they are other queues from now on.
  public:
-  void QueuesReplaced();
+  void QueuesReplaced(const Guest* guest);
 
  private:
   void Discover();
@@ -171,6 +170,7 @@ class Agent : public Actor {
   std::vector<QueueView> retired_;  // marks of them may be on their way
   bool started_ = false;
   bool stopped_ = false;
+  bool went_ = false;  // a queue, since the last snapshot
   bool last_ = false;  // the snapshot under way is the last
   uint64_t next_number_ = 1;
   uint64_t sequence_ = 0;

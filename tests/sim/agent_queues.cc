@@ -113,9 +113,16 @@ bool Agent::Current(const QueueView& view) const {
   return true;
 }
 
-void Agent::QueuesReplaced() {
-  if (guest_ == nullptr || !running()) return;
+// The driver has set up its queues anew. The host's programs see it where vhost starts a queue
+// (bpf/host_join.bpf.h): what they count from then on is the new queue's.
+void Agent::QueuesReplaced(const Guest* guest) {
+  if (!running() || (guest_ != nullptr && guest_ != guest)) return;
   reading_ = false;  // what was read so far is of queues that are gone
+  went_ = true;
+  if (guest_ == nullptr) {
+    LetGoOfMoved();
+    return;
+  }
   std::vector<QueueView> old = std::exchange(queues_, {});
   const uint32_t last_id = static_cast<uint32_t>(truth_.queues.size());
   for (QueueView& view : old) {
@@ -135,8 +142,7 @@ void Agent::QueuesReplaced() {
   }
 }
 
-// The driver has set up a queue anew while the host's agent looked away: what it sees from now on
-// is another queue's (host_follow.cc of the agent).
+// Queues whose ring is another one than before are other queues (host_follow.cc of the agent).
 void Agent::LetGoOfMoved() {
   const uint32_t last_id = static_cast<uint32_t>(truth_.queues.size());
   uint32_t added = 0;

@@ -9,11 +9,25 @@
 #include <string>
 #include <vector>
 
+#include "tests/sim/random.h"
+
 namespace ringside::sim {
 
 inline constexpr int64_t kUsNs = 1000;
 inline constexpr int64_t kMsNs = 1'000'000;
 inline constexpr int64_t kSecNs = 1'000'000'000;
+
+// A packet's steps and the gaps between packets of a queue, as the lab's nested emulation has them,
+// in ns (tests/sim/fit).
+struct LabSteps {
+  Quantiles taken;        // in the tap's ring, until vhost begins a batch with it
+  Quantiles signalled;    // from there to the irqfd's wake-up
+  Quantiles injected;     // from there to the end of the injection
+  Quantiles interrupted;  // from there to the guest's handler
+  Quantiles polled;       // from there to the poll that takes it
+  Quantiles gap;
+};
+#include "tests/sim/lab_steps.inc"  // kLabSteps
 
 // Host and guest kernels of bare metal: the lab's own are nested and some twenty times slower, with
 // the same order of steps.
@@ -45,6 +59,7 @@ struct Delays {
   int64_t enable_ns = 70;  // from arming the interrupt to the look for what came meanwhile
   int64_t spin_ns = 600;   // one turn of a busy poller that finds nothing
   int64_t xmit_ns = 500;
+  const LabSteps* lab = nullptr;  // where given, instead of what is above
 };
 
 // Each rule of the kernels that the model follows, with a wrong variant: `ringside-sim list
@@ -84,7 +99,8 @@ struct Poller {  // an application that receives with net.core.busy_read
   int vcpu = 1;
 };
 
-enum class Pattern { kIdle, kPings, kPingPong, kSteady, kBursts, kFlood };
+// kLab: gaps as the lab's traffic had them.
+enum class Pattern { kIdle, kPings, kPingPong, kSteady, kBursts, kFlood, kLab };
 
 // Traffic of one queue pair, host to guest, and what the guest answers.
 struct Flow {

@@ -4,11 +4,19 @@
 #ifndef RINGSIDE_TESTS_SIM_RANDOM_H_
 #define RINGSIDE_TESTS_SIM_RANDOM_H_
 
+#include <array>
 #include <cmath>
 #include <cstdint>
 #include <string_view>
 
 namespace ringside::sim {
+
+// A distribution by its quantiles: what lies below at these shares of all cases. Between two of
+// them all values are alike.
+struct Quantiles {
+  static constexpr std::array kShares = {0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 0.99, 0.999, 1.0};
+  std::array<int64_t, kShares.size()> at{};
+};
 
 class Random {
  public:
@@ -32,6 +40,15 @@ class Random {
   }
   double Real(double lo, double hi) { return lo + Unit() * (hi - lo); }
   int64_t Exp(double mean) { return static_cast<int64_t>(-std::log(1.0 - Unit()) * mean); }
+  int64_t From(const Quantiles& quantiles) {
+    const double share = Unit();
+    size_t i = 1;
+    while (i + 1 < Quantiles::kShares.size() && Quantiles::kShares[i] <= share) ++i;
+    const double from = Quantiles::kShares[i - 1];
+    const double part = (share - from) / (Quantiles::kShares[i] - from);
+    const int64_t below = quantiles.at[i - 1];
+    return below + static_cast<int64_t>(part * static_cast<double>(quantiles.at[i] - below)) + 1;
+  }
   // A delay of about `ns`: mostly 0.8 to 1.3 times, one in 200 up to eight times.
   int64_t About(int64_t ns) {
     const double factor = Chance(0.005) ? Real(1.3, 8) : Real(0.8, 1.3);

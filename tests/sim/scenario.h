@@ -24,7 +24,7 @@ struct Scenario {
 };
 
 const std::vector<Scenario>& HealthyScenarios();
-// Healthy, too, and not judged right yet: to be played by name, in no draw.
+// To be played by name, in no draw.
 const std::vector<Scenario>& OpenScenarios();
 const std::vector<Scenario>& FaultScenarios();
 const std::vector<Scenario>& PairScenarios();

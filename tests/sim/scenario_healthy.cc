@@ -338,6 +338,8 @@ const std::vector<Scenario>& HealthyScenarios() {
       {"paused", Family::kHealthy, "the VM stands still for a while", Paused},
       {"lossy", Family::kHealthy, "an agent that loses records, marks, or its end", Lossy},
       {"merged-files", Family::kHealthy, "no exchange of clocks at all", NoExchanges},
+      {"reloaded", Family::kHealthy, "the driver sets up its queues anew", Reloaded},
+      {"rebooted", Family::kHealthy, "the guest boots again", Rebooted},
       {"cut-network", Family::kHealthy, "the collector is away for a while", CutNetwork},
   };
   return list;
@@ -345,8 +347,6 @@ const std::vector<Scenario>& HealthyScenarios() {
 
 const std::vector<Scenario>& OpenScenarios() {
   static const std::vector<Scenario> list = {
-      {"reloaded", Family::kHealthy, "the driver sets up its queues anew (open: README)", Reloaded},
-      {"rebooted", Family::kHealthy, "the guest boots again (open: README)", Rebooted},
       {"liar", Family::kHealthy, "a guest's agent lies (liar_test.cc)", Liars},
   };
   return list;

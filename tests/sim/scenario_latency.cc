@@ -8,9 +8,9 @@ namespace {
 
 // Both agents record details from the start on; half of the hosts tell their TSC offsets, so that
 // times between nodes are known to a fraction of a microsecond.
-void AddDetails(Random& random, RunSpec* spec) {
+void AddDetails(Random& random, RunSpec* spec, int64_t duration_ns = kSecNs) {
   spec->details = true;
-  spec->duration_ns = kSecNs;
+  spec->duration_ns = duration_ns;
   AgentOptions host{.name = "host1", .machine = "machine-host1"};
   host.details.on = true;
   host.start_ns = random.Between(0, 60 * kMsNs);
@@ -185,6 +185,19 @@ void Lossy(Random& random, RunSpec* spec) {
   if (random.Chance(0.7)) lose(&spec->guest_agents[0]);
 }
 
+// Two queues as in the quiet part of the lab's scenario `clocks`, with its delays (tests/sim/fit).
+void Lab(Random& random, RunSpec* spec) {
+  const Flow flow{.pattern = Pattern::kLab, .rate_hz = 1};
+  AddVm(random, {flow, flow}, spec);
+  VmSpec& vm = spec->vms[0];
+  vm.kernel = GuestKernel::k61;
+  vm.event_idx = true;
+  vm.vcpus = 2;
+  vm.delays.lab = &kLabSteps;
+  AddDetails(random, spec, 8 * kSecNs);
+  spec->host_agents[0].tsc = true;
+}
+
 }  // namespace
 
 const std::vector<Scenario>& LatencyScenarios() {
@@ -202,6 +215,7 @@ const std::vector<Scenario>& LatencyScenarios() {
       {"latency-late", Family::kHealthy, "details: late worker, interrupts off", Late},
       {"latency-paused", Family::kHealthy, "details: the VM stands still for a while", Paused},
       {"latency-moved", Family::kHealthy, "details: the interrupt moves", Moved},
+      {"latency-lab", Family::kHealthy, "details: the lab's traffic and delays", Lab},
       {"latency-asked", Family::kHealthy, "details: asked for at different times", Asked},
       {"latency-unasked", Family::kHealthy, "details: of busy polls there are none", Unasked},
       {"latency-lossy", Family::kHealthy, "details: the rings are full at times", Lossy},

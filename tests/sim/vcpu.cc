@@ -112,7 +112,8 @@ void Vcpu::SetPending(int vector) {
   irr_[vector] = true;
   if (state_ == State::kRunning && !kick_sent_) {
     kick_sent_ = true;
-    loop_->After(random_.About(d_->kick_ns), this, kKick);
+    loop_->After(d_->lab ? random_.From(d_->lab->interrupted) : random_.About(d_->kick_ns), this,
+                 kKick);
   }
   if (state_ == State::kHalted) Wake();
 }
@@ -124,7 +125,7 @@ void Vcpu::Wake() {
     return;
   }
   if (state_ != State::kHalted) return;
-  ScheduleIn(random_.About(d_->wake_ns));
+  ScheduleIn(d_->lab ? random_.From(d_->lab->interrupted) : random_.About(d_->wake_ns));
 }
 
 void Vcpu::ScheduleIn(int64_t extra) {
@@ -263,7 +264,8 @@ int64_t Softirq::Step(Vcpu* on) {
     active_ = true;
     budget_left_ = guest_->spec().softirq_budget;
     until_ = guest_->loop()->now() + guest_->spec().softirq_time_ns;
-    return guest_->spec().delays.softirq_ns;
+    const Delays& d = guest_->spec().delays;
+    return d.lab ? guest_->random().From(d.lab->polled) : d.softirq_ns;
   }
   if (current_ == nullptr) {
     if (list_.empty()) {

@@ -66,7 +66,8 @@ void Worker::Start() {
 void Worker::WakeUp() {
   if (busy_ || stopped_) return;
   busy_ = true;
-  int64_t delay = random_.About(guest_->spec().delays.worker_wake_ns);
+  const Delays& d = guest_->spec().delays;
+  int64_t delay = d.lab ? random_.From(d.lab->taken) : random_.About(d.worker_wake_ns);
   if (random_.Chance(starve)) delay += random_.About(starve_ns);
   Later(delay, kWake);
 }
@@ -172,7 +173,8 @@ void Worker::AfterFill() {
   }
   Guest::Socket* const socket = guest_->sockets[static_cast<size_t>(rx_->pair)];
   if (socket != nullptr) socket->Published();
-  Later(random_.About(guest_->spec().delays.decide_ns), kDecide);
+  const Delays& d = guest_->spec().delays;
+  Later(d.lab ? random_.From(d.lab->signalled) : random_.About(d.decide_ns), kDecide);
 }
 
 void Worker::Decide() {
@@ -188,7 +190,9 @@ void Worker::Decide() {
   }
   batch_.signalled = true;
   batch_.woken = vq->route->Signal();
-  Later(random_.About(guest_->spec().delays.race_ns), batch_.woken ? kInjected : kLeave);
+  const Delays& d = guest_->spec().delays;
+  const int64_t race_ns = d.lab ? random_.From(d.lab->injected) : random_.About(d.race_ns);
+  Later(race_ns, batch_.woken ? kInjected : kLeave);
 }
 
 void Worker::Leave() {
@@ -294,6 +298,7 @@ int64_t Traffic::Gap() {
   switch (flow_.pattern) {
     case Pattern::kBursts: return random_.Exp(mean) + 1;
     case Pattern::kSteady: return static_cast<int64_t>(mean * random_.Real(0.7, 1.3)) + 1;
+    case Pattern::kLab: return random_.From(kLabSteps.gap);
     case Pattern::kPings: return static_cast<int64_t>(mean * random_.Real(0.98, 1.02)) + 1;
     default: return static_cast<int64_t>(mean * random_.Real(0.5, 1.5)) + 1;
   }

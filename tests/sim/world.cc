@@ -227,9 +227,7 @@ void World::GoOn(size_t vm, bool reload) {
   Guest* const guest = guests_[vm].get();
   if (reload) {
     guest->ReplaceRings();
-    for (const auto& agent : agents_) {
-      if (agent->Watches(guest)) agent->QueuesReplaced();
-    }
+    for (const auto& agent : agents_) agent->QueuesReplaced(guest);
   } else {
     guest->Unpause(false);
   }
