@@ -276,7 +276,8 @@ absl::Status Agent::SayNewHooks() {
   bool came = false;
   for (size_t i = 0; i < hello_.hooks.size() && i < hooks_.hooks().size(); ++i) {
     const HookInfo& hook = hooks_.hooks()[i];
-    if (InUse(hello_.hooks[i].state) || !InUse(hook.state)) continue;
+    // Others are known better there: as proven, or as silent.
+    if (hello_.hooks[i].state != HookState::kUnneeded || !InUse(hook.state)) continue;
     hello_.hooks[i] = hook;
     came = true;
   }
