@@ -86,7 +86,7 @@ TEST(StoreTest, EveryKindComesBackAsItWas) {
         Hello hello = RandomHello(random);
         hello.key = Key(name);
         hello.clock.mono_ns = std::max<int64_t>(1, hello.clock.mono_ns);  // 0: never read
-        std::reverse(hello.hooks.begin(), hello.hooks.end());  // the store sorts them
+        std::reverse(hello.hooks.begin(), hello.hooks.end());             // the store sorts them
         record = hello;
       }
       if (number == 100) {  // hooks came
