@@ -203,8 +203,7 @@ absl::Status Agent::FollowModules(int64_t now_mono_ns) {
     absl::StrAppend(&stages, stages.empty() ? "" : ", ", hooks[i].stage);
   }
   hello_.hooks = std::move(hooks);
-  hello_.clock = ReadClocks();
-  if (absl::Status status = Put(hello_); !status.ok()) return status;
+  if (absl::Status status = SayHelloAgain(); !status.ok()) return status;
   return Put(Gap{started_mono_ns_, now_mono_ns,
                  absl::StrCat(stages, " could not be watched before now (loaded since: ",
                               came.empty() ? "nothing" : came, ")")});
@@ -272,6 +271,11 @@ absl::Status Agent::TakeSnapshot(bool full) {
   return SayHookStates(readings.hooks);
 }
 
+absl::Status Agent::SayHelloAgain() {
+  hello_.clock = ReadClocks();
+  return Put(hello_);
+}
+
 absl::Status Agent::SayNewHooks() {
   bool came = false;
   for (size_t i = 0; i < hello_.hooks.size() && i < hooks_.hooks().size(); ++i) {
@@ -282,14 +286,12 @@ absl::Status Agent::SayNewHooks() {
     came = true;
   }
   if (!came) return absl::OkStatus();
-  hello_.clock = ReadClocks();
-  return Put(hello_);
+  return SayHelloAgain();
 }
 
 absl::Status Agent::SayHookStates(const std::vector<HookSample>& samples) {
   if (!ProveHooks(samples, &hello_.hooks)) return absl::OkStatus();
-  hello_.clock = ReadClocks();
-  return Put(hello_);
+  return SayHelloAgain();
 }
 
 absl::Status Agent::Step() {

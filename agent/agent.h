@@ -122,6 +122,8 @@ class Agent {
   // Whether a queue of the snapshot before is not there any more.
   bool QueueWent(const Readings& readings);
   void KeepChanged(const Readings& readings, Snapshot* snapshot);
+  // With what is known of the hooks by now.
+  absl::Status SayHelloAgain();
   // Says the Hello again if hooks are there that nobody needed before.
   absl::Status SayNewHooks();
   // Says the Hello again if hooks have proven or failed to prove themselves since.

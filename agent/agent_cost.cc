@@ -45,8 +45,7 @@ absl::Status Agent::ApplyPlan(int64_t now_mono_ns, double percent) {
       HookState& said = hello_.hooks[i].state;
       if (state == HookState::kPaused || said == HookState::kPaused) said = state;
     }
-    hello_.clock = ReadClocks();
-    if (absl::Status status = Put(hello_); !status.ok()) return status;
+    if (absl::Status status = SayHelloAgain(); !status.ok()) return status;
   }
   const std::string what = PlanText(plan);
   const std::string text =
