@@ -67,6 +67,7 @@ std::optional<SpuriousTrack::Quiet> SpuriousTrack::ReadQuiet(const Kernel& kerne
   const volatile rs_guest_slot* s = slot;
   for (int i = 0; i < kTries; ++i) {
     const uint64_t calls = Calls(slot);
+    const uint64_t none = s->none;
     const uint64_t entries = s->irqs;
     if (s->irq_open) continue;
     const rs_spurious followed = CopyOf(slot);
@@ -75,7 +76,7 @@ std::optional<SpuriousTrack::Quiet> SpuriousTrack::ReadQuiet(const Kernel& kerne
     newest_ = kernel.numbers();
     if (!newest_) return std::nullopt;
     if (first == newest_ && Calls(slot) == calls && s->irqs == entries && !s->irq_open) {
-      return Quiet{*newest_, calls, entries, followed};
+      return Quiet{*newest_, calls, none, entries, followed};
     }
   }
   return std::nullopt;
@@ -94,12 +95,43 @@ void SpuriousTrack::Seed(const Quiet& quiet, const Now& now, bool frozen, rs_gue
   __atomic_store_n(&seed.serial, (looked_at + 1) & kSerialMask, __ATOMIC_SEQ_CST);
 }
 
+// Whether the hook has ended the window that was counted for it; whether it has looked at the last
+// seed, and adopted it.
+void SpuriousTrack::Settle(const rs_guest_slot& slot) {
+  const volatile rs_spurious_ends& ends = slot.ends;
+  if (window_to_come_ && ends.windows > *window_to_come_) {
+    --windows_missed_;
+    window_to_come_.reset();
+  }
+  const rs_spurious s = CopyOf(&slot);
+  if (!seeded_ || rs_spurious_asked(&s, &slot.seed)) return;
+  seeded_ = false;
+  strayed_ = (s.state & RS_SPURIOUS_LATE) != 0;
+  if (!strayed_) window_to_come_.reset();
+}
+
+SpuriousTrack::Range SpuriousTrack::Reach(const rs_spurious& s, uint64_t none) const {
+  if (unseen_ == 0 && !strayed_) return {std::min(s.lo, s.hi), std::max(s.lo, s.hi)};
+  const uint64_t hi = last_->kernel.unhandled + (none - last_->none) + unseen_;
+  return {0, static_cast<uint32_t>(std::min<uint64_t>(hi, RS_SPURIOUS_WINDOW))};
+}
+
 bool SpuriousTrack::Agrees(const Quiet& quiet) const {
   const rs_spurious& s = quiet.followed;
   const SpuriousNumbers& kernel = quiet.kernel;
   if (Ahead(kernel.count, s.count) > shift_) return false;
   if (kernel.count < s.count) return true;  // a window ended between the hook's hits
-  return s.lo <= kernel.unhandled + unseen_ && kernel.unhandled <= s.hi + unseen_;
+  const Range range = Reach(s, quiet.none);
+  return range.lo <= kernel.unhandled && kernel.unhandled <= range.hi;
+}
+
+// The hook's account ends the same window later, unless it takes over the kernel's before.
+void SpuriousTrack::CountMissedWindow(const Quiet& quiet, const rs_guest_slot& slot) {
+  if (window_to_come_ || quiet.kernel.count >= quiet.followed.count) return;
+  ++windows_missed_;
+  const volatile rs_spurious_ends& ends = slot.ends;
+  window_to_come_ = ends.windows;
+  peak_missed_ = std::max(peak_missed_, Reach(quiet.followed, quiet.none).hi);
 }
 
 // What the hook followed against what the kernel says of the same moment.
@@ -111,19 +143,19 @@ void SpuriousTrack::Compare(const Quiet& quiet, const Now& now, bool frozen, rs_
       slot->seed.unhandled == kernel.unhandled) {
     return;  // no call since: still to be adopted
   }
-  if ((s.state & RS_SPURIOUS_KNOWN) != 0 && !waiting) {
-    const bool agrees = Agrees(quiet);
+  const bool known = (s.state & RS_SPURIOUS_KNOWN) != 0;
+  const bool agrees = known && Agrees(quiet);
+  if (agrees) CountMissedWindow(quiet, *slot);
+  if (known && !waiting) {
     ++(agrees ? agreements_ : disagreements_);
-    if (agrees && kernel.count < s.count) {
-      ++windows_missed_;
-      peak_missed_ = std::max(peak_missed_, s.hi + static_cast<uint32_t>(unseen_));
-    }
     const bool same_rule = ((s.state & RS_SPURIOUS_FROZEN) != 0) == frozen;
     const bool exact =
         s.count == kernel.count && s.lo == kernel.unhandled && s.hi == kernel.unhandled;
+    strayed_ = false;
     if (exact && same_rule) return;
   }
   Seed(quiet, now, frozen, slot);
+  seeded_ = strayed_ = true;  // until it is adopted
 }
 
 SpuriousTrack::Numbers SpuriousTrack::Read(const Kernel& kernel, const Now& now,
@@ -132,8 +164,10 @@ SpuriousTrack::Numbers SpuriousTrack::Read(const Kernel& kernel, const Now& now,
     const uint64_t all = total > now.irqs ? total - now.irqs : 0;
     unseen_ = last_ && all > unseen_then_ ? all - unseen_then_ : 0;
     // An unseen one may have started a frozen count, and the seen ones after it were counted.
-    shift_ = unseen_ == 0 ? 0 : unseen_ + Calls(slot) - last_->calls;
+    shift_ = unseen_ == 0 && !strayed_ ? 0 : unseen_ + Calls(slot) - last_->calls;
+    if (strayed_) shift_ += Ahead(last_->kernel.count, last_->followed.count);
   };
+  Settle(*slot);
   set_unseen(now.total);
   const bool moved = !last_ || last_->calls != Calls(slot) || unseen_ != 0;
   const std::optional<Quiet> quiet =
@@ -152,15 +186,17 @@ SpuriousTrack::Numbers SpuriousTrack::Read(const Kernel& kernel, const Now& now,
     unseen_then_ = std::max(unseen_then_, unseen);
     unseen_ = shift_ = 0;
   }
+  Settle(*slot);
   Numbers numbers{.kernel = newest_};
   const rs_spurious s = CopyOf(slot);
   const rs_spurious_seed& seed = slot->seed;
   if (rs_spurious_asked(&s, &seed) && seed.calls == Calls(slot)) {
     numbers.lo = numbers.hi = seed.unhandled;
   } else if ((s.state & RS_SPURIOUS_KNOWN) != 0) {
-    // What the hook missed may have been without work, or the end of a window.
-    numbers.lo = s.count + shift_ < RS_SPURIOUS_WINDOW ? std::min(s.lo, s.hi) : 0;
-    numbers.hi = std::max(s.lo, s.hi) + static_cast<uint32_t>(unseen_);
+    const volatile rs_guest_slot& now_slot = *slot;
+    const Range range = Reach(s, now_slot.none);
+    numbers.lo = range.lo;
+    numbers.hi = range.hi;
   }
   return numbers;
 }
@@ -168,7 +204,9 @@ SpuriousTrack::Numbers SpuriousTrack::Read(const Kernel& kernel, const Now& now,
 rs_spurious_ends SpuriousTrack::Ends(const rs_guest_slot& slot) const {
   const volatile rs_spurious_ends& e = slot.ends;
   rs_spurious_ends ends{};
-  ends.windows = e.windows + windows_missed_;
+  ends.windows = e.windows;
+  const bool twice = window_to_come_ && ends.windows > *window_to_come_;
+  ends.windows += windows_missed_ - (twice ? 1 : 0);
   ends.peak_lo = e.peak_lo;
   const uint32_t peak_hi = e.peak_hi;
   ends.peak_hi = std::max(peak_hi, peak_missed_);

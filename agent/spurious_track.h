@@ -6,7 +6,9 @@
 // while no call comes, and leaves what it read as a seed that the hook adopts at its next call if
 // none came in between. From then on the hook follows every call, and each later quiet reading must
 // agree. Some kernels do not run hooks in some of their tasks: what /proc/interrupts counts beyond
-// the hook since the last agreement widens the interval until then.
+// the hook since the last quiet reading widens the interval until the next, and so does a seed that
+// came too late to be adopted. What the hook missed may have started the kernel's count again, or
+// have kept it going where the hook saw a gap.
 //
 // Agent thread only.
 #ifndef RINGSIDE_AGENT_SPURIOUS_TRACK_H_
@@ -68,18 +70,31 @@ class SpuriousTrack {
   struct Quiet {
     SpuriousNumbers kernel;
     uint64_t calls = 0;
+    uint64_t none = 0;  // ... of them without work
     uint64_t irqs = 0;
     rs_spurious followed{};
   };
+  struct Range {
+    uint32_t lo = 0;
+    uint32_t hi = 0;
+  };
   std::optional<Quiet> ReadQuiet(const Kernel& kernel, const rs_guest_slot* slot);
+  void Settle(const rs_guest_slot& slot);
+  // What the kernel's number can be at the call after which the hook had followed `s`.
+  Range Reach(const rs_spurious& s, uint64_t none) const;
   bool Agrees(const Quiet& quiet) const;
+  void CountMissedWindow(const Quiet& quiet, const rs_guest_slot& slot);
   void Compare(const Quiet& quiet, const Now& now, bool frozen, rs_guest_slot* slot);
   void Seed(const Quiet& quiet, const Now& now, bool frozen, rs_guest_slot* slot);
   std::optional<Quiet> last_;  // newest quiet reading
   uint64_t unseen_then_ = 0;   // interrupts up to that that the hook was not run for, at least
   uint64_t unseen_ = 0;        // ... and since, at most
   uint64_t shift_ = 0;         // by how much the kernel's count may be ahead of the hook's
+  bool seeded_ = false;        // a seed was left that the hook has not looked at
+  bool strayed_ = false;       // the hook goes on from numbers that were not the kernel's
   uint64_t windows_missed_ = 0;
+  // One of them is still to come in the hook's account, of which this many had ended.
+  std::optional<uint64_t> window_to_come_;
   uint32_t peak_missed_ = 0;  // most that was unhandled at the end of one of those
   std::optional<SpuriousNumbers> newest_;
   uint64_t agreements_ = 0;

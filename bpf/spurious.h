@@ -51,8 +51,8 @@ RS_INLINE int rs_spurious_asked(const struct rs_spurious *s, const struct rs_spu
 }
 
 /* Takes over the agent's reading if not one call came since (`calls`: those before this one) and
- * the agent is not writing the next one meanwhile. A reading that came too late changes nothing;
- * the agent sees that and tries again. */
+ * the agent is not writing the next one meanwhile. A reading that came too late changes nothing but
+ * RS_SPURIOUS_LATE; the agent sees that and tries again. */
 RS_INLINE void rs_spurious_adopt(struct rs_spurious *s,
                                  const volatile struct rs_spurious_seed *seed, rs_u64 calls) {
   rs_u32 serial = seed->serial;
@@ -61,7 +61,7 @@ RS_INLINE void rs_spurious_adopt(struct rs_spurious *s,
   rs_u32 count = seed->count;
   rs_u32 unhandled = seed->unhandled;
   rs_u32 frozen = seed->frozen ? RS_SPURIOUS_FROZEN : 0;
-  rs_u32 state = s->state % RS_SPURIOUS_SERIAL;
+  rs_u32 state = s->state % RS_SPURIOUS_SERIAL | RS_SPURIOUS_LATE;
   if (seed->serial != serial) return;
   if (seed_calls == calls && count < RS_SPURIOUS_WINDOW) {
     s->last_none = last_none;

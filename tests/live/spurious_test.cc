@@ -89,9 +89,9 @@ TEST(LiveSpuriousTest, TheHookStandsWhereTheKernelDoes) {
   const GuestProbe::Agreement agreement = probe->SpuriousAgreement();
   std::cout << "agreed " << agreement.agreed << ", disagreed " << agreement.disagreed
             << ", unhandled ones " << steps << "\n";
-  EXPECT_GT(agreement.agreed, 20u);
   EXPECT_EQ(agreement.disagreed, 0u);
-  if (steps < 20) Skip("this device gave no interrupts without work");
+  if (!HasFailure() && steps < 20) Skip("this device gave no interrupts without work");
+  EXPECT_GT(agreement.agreed, 20u);
 }
 
 }  // namespace
