@@ -75,4 +75,24 @@ bool BpfObject::ShareMaps() {
   return true;
 }
 
+// At the function's return.
+bpf_link* BpfObject::AttachUser(const Program& program) const {
+  if (library_.empty()) return nullptr;
+  LIBBPF_OPTS(bpf_uprobe_opts, options);
+  options.retprobe = true;
+  options.func_name = program.spec.target;
+  return bpf_program__attach_uprobe_opts(program.program, -1, library_.c_str(), 0, &options);
+}
+
+bool BpfObject::ProbeLibrary(const std::string& file) {
+  if (!library_.empty()) return false;
+  library_ = file;
+  SetPaused({});
+  for (size_t i = 0; i < programs_.size(); ++i) {
+    const bool waits = programs_[i].spec.user && hooks_[i].state == HookState::kPaused;
+    if (programs_[i].spec.user) hooks_[i].reason = waits ? "cannot be probed in " + file : "";
+  }
+  return true;
+}
+
 }  // namespace ringside

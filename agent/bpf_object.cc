@@ -189,6 +189,7 @@ void BpfObject::Attach() {
 
 // A kprobe whose losses this kernel does not tell is made so that it counts its calls, if possible.
 bpf_link* BpfObject::AttachOne(const Program& program) {
+  if (program.spec.user) return AttachUser(program);
   const bool kprobe = program.spec.rung == Rung::kKprobe;
   if (kprobe && events_ != nullptr) {  // it is such a kernel
     if (bpf_link* counted = events_->Attach(program.program)) return counted;
@@ -205,8 +206,14 @@ bpf_link* BpfObject::AttachOne(const Program& program) {
 // False if a refusal called for programs that are not loaded. All groups are tried first, so that
 // a kernel without one kind of hook costs one more load, not one per group.
 bool BpfObject::AttachLoaded() {
-  for (Program& program : programs_) {
+  for (size_t i = 0; i < programs_.size(); ++i) {
+    Program& program = programs_[i];
     if (program.program == nullptr || program.spec.hook == RS_HOOKS) continue;
+    if (program.spec.user && library_.empty()) {
+      hooks_[i].state = HookState::kPaused;
+      hooks_[i].reason = "no process with its library is known";
+      continue;
+    }
     BpfLog log;
     program.link = AttachOne(program);
     if (program.link == nullptr) {

@@ -38,6 +38,7 @@ struct ProgramSpec {
   Rung rung;
   const char* group;                 // all of a group or none
   const char* instead_of = nullptr;  // group on whose refusal this one is tried; else unneeded
+  bool user = false;  // the target is a function of a library: attached by ProbeLibrary
 };
 
 // What one hook has cost since it was attached.
@@ -86,6 +87,9 @@ class BpfObject {
 
   // Symbols that moved or came since: programs see them from their next hit on.
   void SetConfig(const rs_config& config);
+  // Attaches the programs of user functions in this file, for all processes that map it. Until then
+  // they are paused. True if hooks() changed.
+  bool ProbeLibrary(const std::string& file);
   // Tries again what this kernel refused so far (a module may have come); counts and slots stay.
   // True if more is attached than before: see hooks().
   bool LoadMore();
@@ -148,6 +152,7 @@ class BpfObject {
   bool Served(const ProgramSpec& spec) const;
   bool AttachLoaded();
   bpf_link* AttachOne(const Program& program);
+  bpf_link* AttachUser(const Program& program) const;
   void Refuse(const std::string& group, const std::string& program, const std::string& reason);
   void CallStandIns(const std::string& group);
   using KernelCalls = std::map<std::string, uint64_t>;  // by program
@@ -167,6 +172,7 @@ class BpfObject {
     size_t size;
   };
   std::vector<Mapping> mappings_;
+  std::string library_;                           // of user functions; empty: none is known yet
   std::vector<std::unique_ptr<BpfObject>> more_;  // own programs of ours that were loaded later
   const rs_hook_cell* cells_ = nullptr;
   uint32_t cpus_ = 1;

@@ -31,6 +31,8 @@ static_assert(RS_EVENT_KVM_SLOWPATH == static_cast<int>(EventKind::kKvmSlowpath)
 static_assert(RS_EVENT_VHOST_BATCHES == static_cast<int>(EventKind::kVhostBatches));
 static_assert(RS_EVENT_VCPU_WOKEN == static_cast<int>(EventKind::kVcpuWoken));
 static_assert(RS_EVENT_VCPU_RUNS == static_cast<int>(EventKind::kVcpuRuns));
+static_assert(RS_EVENT_WRITER_RETURNED == static_cast<int>(EventKind::kWriterReturned));
+static_assert(RS_EVENT_WRITER_FORWARDED == static_cast<int>(EventKind::kWriterForwarded));
 
 std::string KindNames(uint32_t kinds) {
   std::string names;

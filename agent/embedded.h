@@ -8,6 +8,7 @@ extern const char ringside_bpf_guest_begin[], ringside_bpf_guest_end[];
 extern const char ringside_bpf_host_begin[], ringside_bpf_host_end[];
 extern const char ringside_bpf_msi_begin[], ringside_bpf_msi_end[];
 extern const char ringside_bpf_vcpu_begin[], ringside_bpf_vcpu_end[];
+extern const char ringside_bpf_writer_begin[], ringside_bpf_writer_end[];
 extern const char ringside_bpf_plain_begin[], ringside_bpf_plain_end[];
 
 // Types of kernels that do not describe themselves (deploy/btf), ended by a null release.

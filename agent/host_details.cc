@@ -31,10 +31,20 @@ uint32_t HostProbe::KindsOf(const Queue& queue) const {
   if (has(RS_HOOK_WOKEN_FENTRY) || has(RS_HOOK_WOKEN_KPROBE)) {
     kinds |= EventBit(EventKind::kIrqfdWoken);
   }
+  kinds |= WriterKindsOf(queue);
   if (has(RS_HOOK_ACCEPT)) kinds |= EventBit(EventKind::kKvmMerged);
   if (!has(RS_HOOK_INATOMIC_EXIT)) return kinds;
   return kinds | EventBit(EventKind::kKvmInjected) | EventBit(EventKind::kKvmRejected) |
          EventBit(EventKind::kKvmSlowpath);
+}
+
+// A vhost-user backend's queue has writers. Packets are forwarded into receive queues; what it
+// writes for a transmit queue says that entries came back.
+uint32_t HostProbe::WriterKindsOf(const Queue& queue) const {
+  if (routes_[queue.route].vhost != 0) return 0;
+  const auto named = vhost_user_.find(queue.route);
+  const bool receives = named != vhost_user_.end() && named->second.vring % 2 == 0;
+  return receives ? kWriterKinds : EventBit(EventKind::kWriterReturned);
 }
 
 // Of the two hooks on a wake-up one records: fentry, unless it is not there, or was never hit while
@@ -66,10 +76,15 @@ void HostProbe::SetDetail(Details* details) {
   tun_details_->Begin();
   vhost_details_->Begin();
   route_details_->Begin();
+  std::vector<WriterTrace::Route> written;
   for (const auto& [object, queue] : queues_) {
     const QueueInfo* info = registry_->Find(queue.id);
     if (info == nullptr) continue;
     const QueueDetail detail = details->For(*info, KindsOf(queue));
+    if ((detail.kinds & kWriterKinds) != 0) {
+      const rs_route_slot& route = routes_[queue.route];
+      written.push_back({route.ctx, route.ctx_id, queue.id, detail});
+    }
     tun_details_->Want(queue.tun, detail);
     vhost_details_->Want(queue.vhost, detail);
     route_details_->Want(queue.route, detail);
@@ -84,6 +99,9 @@ void HostProbe::SetDetail(Details* details) {
     }
   }
   vcpu_trace_->Follow(threads);
+  std::set<int> backends;
+  for (const auto& [slot, queue] : vhost_user_) backends.insert(queue.pid);
+  writer_trace_->Follow(written, backends);
   if (tuns_ != nullptr) tun_details_->Commit(tuns_);
   if (vhosts_ != nullptr) vhost_details_->Commit(vhosts_);
   route_details_->Commit(routes_);
@@ -129,6 +147,7 @@ void HostProbe::Drain(std::vector<Mark>* marks, std::vector<Event>* events) {
     });
   }
   vcpu_trace_->Drain(events);
+  writer_trace_->Drain(events);
   if (events_ == nullptr) return;
   events_->Drain([&](const void* data, size_t size) {
     const auto* e = static_cast<const rs_event*>(data);
@@ -141,6 +160,7 @@ void HostProbe::Drain(std::vector<Mark>* marks, std::vector<Event>* events) {
 void HostProbe::ReadCosts(std::vector<HookCost>* costs) const {
   bpf_->ReadCosts(base_, costs);
   vcpu_trace_->ReadCosts(costs);
+  writer_trace_->ReadCosts(costs);
 }
 
 }  // namespace ringside

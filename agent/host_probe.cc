@@ -66,6 +66,7 @@ std::unique_ptr<HostProbe> HostProbe::Start(const ProbeOptions& options, HookTab
   sched.state = HookState::kAttached;
   probe->sched_hook_ = hooks->Add({sched});
   probe->vcpu_trace_ = std::make_unique<VcpuTrace>(options, hooks);
+  probe->writer_trace_ = std::make_unique<WriterTrace>(options, hooks);
   return probe;
 }
 
@@ -384,6 +385,7 @@ void HostProbe::AddLossesOfOthers(std::vector<HookSample>* samples) const {
 void HostProbe::ReadHooks(std::vector<HookSample>* hooks) const {
   hooks->push_back({.hook = sched_hook_, .misses = 0});  // read, not hit
   vcpu_trace_->ReadHooks(hooks);
+  writer_trace_->ReadHooks(hooks);
   std::vector<HookSample> samples = bpf_->ReadHooks();
   if (functions_) AddLossesOfOthers(&samples);
   for (HookSample& sample : samples) {

@@ -18,6 +18,7 @@
 #include "agent/vcpu_trace.h"
 #include "agent/vcpu_watch.h"
 #include "agent/vhost_user_ports.h"
+#include "agent/writer_trace.h"
 
 namespace ringside {
 
@@ -111,6 +112,7 @@ class HostProbe : public Probe {
   void AddLossesOfOthers(std::vector<HookSample>* samples) const;
   void OnMark(const rs_mark& m, std::vector<Mark>* marks) const;
   uint32_t KindsOf(const Queue& queue) const;
+  uint32_t WriterKindsOf(const Queue& queue) const;
   void ChooseWokenHook();
   std::pair<QueueId, uint64_t> SourceOf(const rs_event& event) const;
   bool has(rs_hook which) const { return bpf_->attached(which); }
@@ -157,6 +159,7 @@ class HostProbe : public Probe {
   std::map<uint32_t, std::string> drop_reasons_;
   HookId sched_hook_{};
   std::unique_ptr<VcpuTrace> vcpu_trace_;
+  std::unique_ptr<WriterTrace> writer_trace_;
 };
 
 }  // namespace ringside

@@ -85,6 +85,9 @@ enum rs_hook {
   RS_HOOK_SCHED_SWITCH, /* tracepoints, of vCPU threads, while details of these are wanted */
   RS_HOOK_SCHED_WAKEUP,
   RS_HOOK_VHOST_START,
+  RS_HOOK_WRITE_ENTRY, /* of eventfd_write, while details of its writers are wanted */
+  RS_HOOK_WRITE_EXIT,
+  RS_HOOK_TOOK, /* user probe: return of rte_vhost_dequeue_burst */
   RS_HOOKS
 };
 
@@ -138,8 +141,10 @@ enum rs_event_kind {
   RS_EVENT_KVM_SLOWPATH,
   RS_EVENT_VHOST_BATCHES, /* at the batch's entry: nothing above its position is published yet */
   RS_EVENT_VCPU_WOKEN,
-  RS_EVENT_VCPU_RUNS, /* value: how long the thread had not run */
-  RS_EVENT_KINDS      /* one more than the highest */
+  RS_EVENT_VCPU_RUNS,        /* value: how long the thread had not run */
+  RS_EVENT_WRITER_RETURNED,  /* value: how long the writer was in the write */
+  RS_EVENT_WRITER_FORWARDED, /* value: since it took packets from a vhost-user queue */
+  RS_EVENT_KINDS             /* one more than the highest */
 };
 struct rs_event {
   rs_u64 mono_ns;
@@ -165,19 +170,8 @@ struct rs_detail_row {
 /* Detail words of slots: bit `kind`: recorded; bit RS_DETAIL_FILTERED + `kind`: by its filter. */
 enum { RS_DETAIL_FILTERED = 32 };
 
-/* Host side: one thread that runs a vCPU. Written by whichever CPU switches to or from it. */
-struct rs_vcpu_slot {
-  rs_u32 tid;
-  rs_u32 in_use;
-  rs_u64 detail; /* as in rs_guest_slot */
-  rs_u64 runs;
-  rs_u64 woken;  /* atomic */
-  rs_u64 off_ns; /* when it last stopped running; 0 before that */
-  rs_u64 pad[3];
-};
-RS_ASSERT(sizeof(struct rs_vcpu_slot) == 64, "a cache line");
-
 #include "slots.h"
+#include "trace_slots.h"
 #include "walk.h"
 
 #ifdef __cplusplus

@@ -19,14 +19,9 @@ struct rs_spurious {
   rs_u32 count;     /* calls in this window: the kernel's irq_count */
   rs_u32 lo;        /* its irqs_unhandled, at least */
   rs_u32 hi;        /* the same, at most */
-  rs_u32 state;     /* RS_SPURIOUS_*, and above them the serial of the last seed looked at */
+  rs_u32 state;     /* RS_SPURIOUS_*, and above them the serial of the last seed; LATE: not taken */
 };
-enum {
-  RS_SPURIOUS_KNOWN = 1,
-  RS_SPURIOUS_FROZEN = 2,
-  RS_SPURIOUS_LATE = 4, /* the last seed came too late: these are not its numbers */
-  RS_SPURIOUS_SERIAL = 8,
-};
+enum { RS_SPURIOUS_KNOWN = 1, RS_SPURIOUS_FROZEN, RS_SPURIOUS_LATE = 4, RS_SPURIOUS_SERIAL = 8 };
 struct rs_spurious_ends {
   rs_u64 windows; /* ends of a window seen */
   rs_u32 peak_lo; /* most unhandled at the end of a window, at least and at most */

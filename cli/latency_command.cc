@@ -33,13 +33,17 @@ absl::Status WriteLatency(const LatencyArgs& args) {
   if (!loaded.ok()) return loaded.status();
   auto queues = MeasureLatencies(*loaded, options);
   if (!queues.ok()) return queues.status();
+  auto writers = MeasureWriters(*loaded);
+  if (!writers.ok()) return writers.status();
   if (args.incident.json) {
     SayWarnings(loaded->ledger);
-    return WriteOut(JsonText(RowsJson(loaded->ledger.window, LatencyRows(*queues))));
+    Json json = RowsJson(loaded->ledger.window, LatencyRows(*queues));
+    json["writers"] = WriterRows(*writers);
+    return WriteOut(JsonText(json));
   }
   const Page page = StdoutPage(args.incident.wide);
   return WriteOut(HeadlineText(args.incident.path, loaded->ledger, page) + "\n" +
-                  LatencyText(*queues, loaded->zero_ns, page));
+                  LatencyText(*queues, *writers, loaded->zero_ns, page));
 }
 
 }  // namespace

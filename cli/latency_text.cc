@@ -207,11 +207,56 @@ Json JourneyJson(const SlowJourney& slow) {
           {"stages", std::move(stages)}};
 }
 
+std::vector<Cell> WriterRow(const std::string& queue, const char* what, const Histogram& times) {
+  std::vector<Cell> row = {{queue}, {what}, {Thousands(times.count())}};
+  for (const double share : kShares) row.push_back({DurationText(times.At(share))});
+  row.push_back({DurationText(times.max_ns())});
+  return row;
+}
+
+std::string WritersText(const std::vector<WriterLatency>& writers, const Page& page) {
+  Table table{.columns = {{.title = "backend's thread"},
+                          {.title = ""},
+                          {.title = "n", .align = Align::kRight, .hide_rank = 1},
+                          {.title = "p50", .align = Align::kRight},
+                          {.title = "p90", .align = Align::kRight, .hide_rank = 2},
+                          {.title = "p99", .align = Align::kRight},
+                          {.title = "p99.9", .align = Align::kRight, .hide_rank = 3},
+                          {.title = "max", .align = Align::kRight}},
+              .rows = {}};
+  for (const WriterLatency& writer : writers) {
+    if (writer.forwarded.count() > 0) {
+      table.rows.push_back(WriterRow(writer.queue, "took packets, wrote", writer.forwarded));
+    }
+    if (writer.returned.count() > 0) {
+      table.rows.push_back(WriterRow(writer.queue, "held in the write", writer.returned));
+    }
+  }
+  return RenderTable(table, page);
+}
+
+Json TimesJson(const Histogram& times) {
+  if (times.count() == 0) return nullptr;
+  return {{"count", times.count()},   {"p50_ns", times.At(0.5)},    {"p90_ns", times.At(0.9)},
+          {"p99_ns", times.At(0.99)}, {"p999_ns", times.At(0.999)}, {"max_ns", times.max_ns()}};
+}
+
 }  // namespace
 
-std::string LatencyText(const std::vector<QueueLatency>& queues, int64_t zero_ns,
+Json WriterRows(const std::vector<WriterLatency>& writers) {
+  Json rows = Json::array();
+  for (const WriterLatency& writer : writers) {
+    rows.push_back({{"queue", writer.queue},
+                    {"returned", TimesJson(writer.returned)},
+                    {"forwarded", TimesJson(writer.forwarded)}});
+  }
+  return rows;
+}
+
+std::string LatencyText(const std::vector<QueueLatency>& queues,
+                        const std::vector<WriterLatency>& writers, int64_t zero_ns,
                         const Page& page) {
-  if (queues.empty()) {
+  if (queues.empty() && writers.empty()) {
     return Paragraph("",
                      "No queue was recorded on both sides and bound, with details or marks that "
                      "meet: there is nothing to follow from host to guest.",
@@ -224,6 +269,8 @@ std::string LatencyText(const std::vector<QueueLatency>& queues, int64_t zero_ns
     if (!queue.stages.empty()) text += StagesText(queue, page);
     text += NotesText(queue, page) + OverText(queue, zero_ns, page);
   }
+  if (!text.empty() && !writers.empty()) text += "\n";
+  if (!writers.empty()) text += WritersText(writers, page);
   text += "\n";
   return text +
          Paragraph("",

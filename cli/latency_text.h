@@ -15,8 +15,11 @@ namespace ringside {
 
 // Queue by queue: stages with percentiles, their share of the slow tail, what was not followed, and
 // single journeys where they were asked for. Times count from `zero_ns`.
-std::string LatencyText(const std::vector<QueueLatency>& queues, int64_t zero_ns, const Page& page);
+std::string LatencyText(const std::vector<QueueLatency>& queues,
+                        const std::vector<WriterLatency>& writers, int64_t zero_ns,
+                        const Page& page);
 Json LatencyRows(const std::vector<QueueLatency>& queues);
+Json WriterRows(const std::vector<WriterLatency>& writers);
 
 }  // namespace ringside
 

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <charconv>
 #include <map>
+#include <memory>
+#include <set>
 #include <utility>
 #include <variant>
 
@@ -55,6 +57,7 @@ class PathReader {
       : db_(db), joined_(joined), options_(options), events_max_(events_max) {}
   // Gives all of the pair's events in the window to `maker`, each side's in order of time.
   absl::Status Read(const QueuePair& pair, JourneyMaker* maker);
+  absl::Status Read(const LocalQueue& queue, WriterLatency* writer);
 
  private:
   template <typename Take>
@@ -115,6 +118,21 @@ absl::Status PathReader::Read(const QueuePair& pair, JourneyMaker* maker) {
   return absl::OkStatus();
 }
 
+absl::Status PathReader::Read(const LocalQueue& queue, WriterLatency* writer) {
+  return ReadQueue(queue, [&](const PathEvent& e) {
+    if (e.rate == 0) return;
+    const auto ns = static_cast<int64_t>(e.value);
+    if (e.kind == EventKind::kWriterReturned) writer->returned.Add(ns);
+    if (e.kind == EventKind::kWriterForwarded) writer->forwarded.Add(ns);
+  });
+}
+
+absl::StatusOr<std::unique_ptr<IncidentDb>> OpenOf(const LoadedLedger& loaded) {
+  const absl::StatusOr<std::string> local = LocalIncident(loaded.incident.path);
+  if (!local.ok()) return local.status();
+  return IncidentDb::Open(*local);
+}
+
 bool Asked(const Ledger& ledger, const QueuePair& pair) {
   return std::any_of(ledger.queues.begin(), ledger.queues.end(), [&](const QueueLedger& queue) {
     return queue.queue == pair.guest->Name() && queue.host_queue == pair.host->Name();
@@ -126,9 +144,7 @@ bool Asked(const Ledger& ledger, const QueuePair& pair) {
 absl::StatusOr<std::vector<QueueLatency>> MeasureLatencies(const LoadedLedger& loaded,
                                                            const LatencyOptions& options,
                                                            size_t events_max) {
-  const absl::StatusOr<std::string> local = LocalIncident(loaded.incident.path);
-  if (!local.ok()) return local.status();
-  auto incident = IncidentDb::Open(*local);
+  const auto incident = OpenOf(loaded);
   if (!incident.ok()) return incident.status();
   const Joined joined(loaded.incident.recording);
   PathReader reader((*incident)->db(), joined, loaded.options, events_max);
@@ -144,6 +160,28 @@ absl::StatusOr<std::vector<QueueLatency>> MeasureLatencies(const LoadedLedger& l
     if (queue.journeys > 0 || !queue.by_marks) all.push_back(std::move(queue));
   }
   std::sort(all.begin(), all.end(), [](const QueueLatency& a, const QueueLatency& b) {
+    return NaturalLess(a.queue, b.queue);
+  });
+  return all;
+}
+
+absl::StatusOr<std::vector<WriterLatency>> MeasureWriters(const LoadedLedger& loaded,
+                                                          size_t events_max) {
+  const auto incident = OpenOf(loaded);
+  if (!incident.ok()) return incident.status();
+  const Joined joined(loaded.incident.recording);
+  PathReader reader((*incident)->db(), joined, loaded.options, events_max);
+  std::vector<WriterLatency> all;
+  std::set<std::string> asked;
+  for (const QueueLedger& queue : loaded.ledger.queues) asked.insert(queue.host_queue);
+  for (const QueuePair& pair : joined.pairs()) {
+    // A queue that was set up again is there twice, under one name.
+    if (pair.host == nullptr || asked.erase(pair.host->Name()) == 0) continue;
+    WriterLatency writer{.queue = pair.host->Name(), .returned = {}, .forwarded = {}};
+    if (absl::Status status = reader.Read(*pair.host, &writer); !status.ok()) return status;
+    if (writer.returned.count() + writer.forwarded.count() > 0) all.push_back(std::move(writer));
+  }
+  std::sort(all.begin(), all.end(), [](const WriterLatency& a, const WriterLatency& b) {
     return NaturalLess(a.queue, b.queue);
   });
   return all;

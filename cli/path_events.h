@@ -22,6 +22,11 @@ absl::StatusOr<std::vector<QueueLatency>> MeasureLatencies(const LoadedLedger& l
                                                            const LatencyOptions& options,
                                                            size_t events_max = kPathEventsMax);
 
+// Queues of any node with details of writers, whether another side is known or not, by name. Those
+// that were chosen by their length are left out: they say nothing of the others.
+absl::StatusOr<std::vector<WriterLatency>> MeasureWriters(const LoadedLedger& loaded,
+                                                          size_t events_max = kPathEventsMax);
+
 }  // namespace ringside
 
 #endif  // RINGSIDE_CLI_PATH_EVENTS_H_

@@ -27,6 +27,8 @@ namespace ringside {
   X(kVhostUnwoken, "vhost.unwoken", "of those signalled, an irqfd waited and was not woken")      \
   X(kVhostEmpty, "vhost.empty", "of those signalled, without a change of the used index")         \
   X(kEventfdWritten, "eventfd.written", "writes to the eventfd from user space")                  \
+  X(kWriterReturned, "writer.returned", "of those, returned while details of it were wanted")     \
+  X(kWriterForwarded, "writer.forwarded", "of those, after packets from a vhost-user queue")      \
   X(kEventfdVmm, "eventfd.vmm", "of those written, by the VMM itself (unmasking)")                \
   X(kEventfdOther, "eventfd.other", "signals of the eventfd by kernel code other than its queue") \
   X(kIrqfdWoken, "irqfd.woken", "wake-ups of the irqfd")                                          \

@@ -37,14 +37,16 @@ enum class EventValue : uint8_t { kNothing, kNs, kPackets, kBytes, kEntries, kPi
   X(kKvmSlowpath, 18, kNs)          \
   X(kVhostBatches, 19, kNothing)    \
   X(kVcpuWoken, 20, kNothing)       \
-  X(kVcpuRuns, 21, kNs)
+  X(kVcpuRuns, 21, kNs)             \
+  X(kWriterReturned, 22, kNs)       \
+  X(kWriterForwarded, 23, kNs)
 
 enum class EventKind : uint16_t {
 #define X(id, number, value) id = number,
   RINGSIDE_EVENT_KINDS(X)
 #undef X
 };
-inline constexpr int kEventKindMax = 21;
+inline constexpr int kEventKindMax = 23;
 
 // The count it belongs to. `kind` must exist (1 .. kEventKindMax).
 Count EventCount(EventKind kind);

@@ -63,6 +63,14 @@ struct QueueLatency {
   uint64_t more_over = 0;         // found no room there
 };
 
+// Of a queue to whose eventfd a backend writes from user space (vhost-user), by details of writers.
+// Exact: of one clock.
+struct WriterLatency {
+  std::string queue;
+  Histogram returned;   // how long the write kept the thread: what it polls waits
+  Histogram forwarded;  // up to the write, since the thread took packets from a vhost-user queue
+};
+
 struct LatencyOptions {
   std::optional<int64_t> over_ns;  // journeys that took at least as long are told singly
   size_t over_max = 100;

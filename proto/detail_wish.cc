@@ -11,6 +11,9 @@ namespace ringside {
 namespace {
 
 constexpr uint32_t kEveryMax = 65535;  // rs_event.rate has 16 bits
+// What a wish without stages means: all but the probe of user functions that poll without a pause.
+constexpr uint32_t kUnnamedKinds =
+    ((uint32_t{1} << kEventKindMax) - 1) << 1 & ~EventBit(EventKind::kWriterForwarded);
 
 absl::Status Wrong(std::string_view text, const std::string& why) {
   return absl::InvalidArgumentError(fmt::format("detail '{}': {}", text, why));
@@ -168,7 +171,7 @@ absl::StatusOr<DetailWish> ParseDetailWish(std::string_view text) {
   if (wish.queue != "all" && wish.queue.find_first_of("/*") == std::string::npos) {
     return Wrong(text, fmt::format("'{}' is no queue's name: DEVICE/QUEUE, a glob, or all", rest));
   }
-  if (!stages) wish.kinds = ((uint32_t{1} << kEventKindMax) - 1) << 1;
+  if (!stages) wish.kinds = kUnnamedKinds;
   absl::Status status = stages ? ApplyStages(*stages, &wish) : absl::OkStatus();
   if (status.ok() && threshold) status = ApplyThreshold(*threshold, &wish);
   if (status.ok() && rate) status = ApplyRate(*rate, &wish);

@@ -5,7 +5,8 @@
 //
 //   QUEUE   a queue's name (eth0/rx1, vm1/eth0/rx1, tap0/rx1), "all", or a glob with * and ? over
 //           either (vm1/*, */rx*); * matches slashes, too
-//   STAGE   an event's name (guest.irq) or the front of some up to a dot (guest, guest.napi)
+//   STAGE   an event's name (guest.irq) or the front of some up to a dot (guest, guest.napi); none:
+//           all but writer.forwarded, whose user probe slows a polling thread
 //   >50us   only those that took longer; takes events that have a time (EventValue::kNs)
 //   >8      only those of more packets, bytes or entries
 //   @1/N    each Nth, by number: 1 to 65,535

@@ -8,6 +8,7 @@
 
 #include "agent/vhost_user_log.h"
 #include "agent/vhost_user_ports.h"
+#include "agent/writer_trace.h"
 
 namespace ringside {
 namespace {
@@ -126,6 +127,18 @@ TEST_F(VhostUserPortsTest, WithoutALogNothingHasAName) {
   EXPECT_EQ(ports.Find(14), nullptr);
   ports.Look({135}, proc);
   EXPECT_EQ(ports.Find(14), nullptr) << "no such process";
+}
+
+TEST(WriterTraceTest, FindsTheLibraryAmongWhatIsMapped) {
+  const std::string maps =
+      "7f00-7f10 r--p 00000000 08:01 12 /usr/lib/x86_64-linux-gnu/dpdk/pmds-23.0/librte_net.so.23\n"
+      "7f10-7f20 r-xp 00004000 08:01 13 /usr/lib/x86_64-linux-gnu/librte_vhost.so.23.0\n"
+      "7f20-7f30 rw-p 00000000 00:00 0 [heap]\n";
+  EXPECT_EQ(VhostLibraryOf(42, maps),
+            "/proc/42/root/usr/lib/x86_64-linux-gnu/librte_vhost.so.23.0");
+  EXPECT_EQ(VhostLibraryOf(42, "7f20-7f30 rw-p 00000000 00:00 0 [heap]\n"), "");
+  EXPECT_EQ(VhostLibraryOf(42, "librte_vhost.so without a path\n/"), "");
+  EXPECT_EQ(VhostLibraryOf(42, ""), "");
 }
 
 }  // namespace

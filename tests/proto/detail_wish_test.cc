@@ -18,10 +18,10 @@ DetailWish Parsed(const std::string& text) {
   return wish.ok() ? *wish : DetailWish{};
 }
 
-TEST(DetailWishTest, AQueueAloneWantsEveryKind) {
+TEST(DetailWishTest, AQueueAloneWantsEveryKindButTheUserProbe) {
   const DetailWish wish = Parsed("eth0/rx1");
   EXPECT_EQ(wish.queue, "eth0/rx1");
-  EXPECT_EQ(wish.kinds, 0x3ffffeu);
+  EXPECT_EQ(wish.kinds, 0x7ffffeu);
   EXPECT_EQ(wish.least, 0u);
   EXPECT_EQ(wish.every, 1u);
 }

@@ -4,8 +4,9 @@
 In turn, in one boot: nothing; `ringside record` in host and guest, with a snapshot each 10 s (as
 agents at rest send them) and at its usual rhythm; bpftrace in host and guest, with a count on each
 hook point that ringside uses. Each time a flow to a busy poller and pings; counted by the guest's
-own /proc/interrupts and by a histogram of its function tracer, which is there all the time. Leaves
-effect.json.
+own /proc/interrupts and by a histogram of its function tracer, which is there all the time. Then
+one more round of each tool with the kernel's statistics of BPF programs on: how often each ran, and
+for how long. Leaves effect.json.
 """
 
 import json
@@ -21,7 +22,7 @@ from .light import BUSY_POLL_US, Light
 ROUNDS = 10
 PACKETS = 1_000
 GAP_US = 1_000
-PINGS = 50
+PINGS = 200
 BPFTRACE_READY_S = 120
 BPFTRACE = {
     "guest": "tracepoint:irq:irq_handler_entry { @e[args->irq] = count(); }"
@@ -40,7 +41,7 @@ TOOLS = ("nothing", "resting", "recording", "bpftrace")
 # Two-sided 95% of Student's t with ROUNDS - 1 degrees of freedom.
 STUDENT = 2.26
 METRICS = (("interrupts", "RX interrupts per 1,000 packets"), ("none", "% of them without work"),
-           ("rtt_us", "round trip, us"))
+           ("rtt_us", "median round trip, us"))
 
 
 class Effect(Light):
@@ -66,9 +67,30 @@ class Effect(Light):
                 getattr(self, "_stop_" + tool)()
             self._log(f"  round {number + 1}: "
                       + "; ".join(f"{t} {self._rounds[t][-1]}" for t in TOOLS))
+        programs = {tool: self._cost(tool) for tool in TOOLS[1:]}
         with open(os.path.join(self._out, "effect.json"), "w", encoding="utf-8") as f:
             json.dump({"schema": 1, "release": self._machine.kernel.release,
-                       "rounds": self._rounds}, f, indent=1)
+                       "rounds": self._rounds, "programs": programs}, f, indent=1)
+
+    def _cost(self, tool):
+        """Of one round: {side: {program: [runs, ns]}}"""
+        found = {}
+        getattr(self, "_start_" + tool)()
+        self._each_side("echo 1 > /proc/sys/kernel/bpf_stats_enabled")
+        self._round()
+        for side, said in self._each_side("bpftool -j prog show").items():
+            programs = found[side] = {}
+            for program in json.loads(said):
+                if program.get("run_cnt"):
+                    sums = programs.setdefault(program.get("name", "unnamed"), [0, 0])
+                    sums[0] += program["run_cnt"]
+                    sums[1] += program["run_time_ns"]
+        self._each_side("echo 0 > /proc/sys/kernel/bpf_stats_enabled")
+        getattr(self, "_stop_" + tool)()
+        return found
+
+    def _each_side(self, command):
+        return {side: self._sides[side].run(command) for side in ("host", "guest")}
 
     def _handlers(self):
         """Of rx0 and rx1: (all interrupts, those whose handler found nothing)"""
@@ -88,11 +110,12 @@ class Effect(Light):
             self._tool("udp-send", layout.GUEST_IP, UDP_PORT, PACKETS, 64, GAP_US, 1), 90)
         self._received("guest", "udp")
         after = self._handlers()
-        ping = self._machine.host.run(f"ping -q -n -c {PINGS} -i 0.01 {layout.GUEST_IP}", 90)
+        ping = self._machine.host.run(f"ping -n -c {PINGS} -i 0.005 {layout.GUEST_IP}", 90)
+        times = sorted(float(ms) for ms in re.findall(r"time=([\d.]+) ms", ping))
         interrupts = after[0] - before[0]
         return {"interrupts": round(1000 * interrupts / PACKETS, 1),
                 "none": round(100 * (after[1] - before[1]) / max(1, interrupts), 2),
-                "rtt_us": round(1000 * float(re.search(r"= [\d.]+/([\d.]+)/", ping)[1]), 1)}
+                "rtt_us": round(1000 * times[len(times) // 2], 1)}
 
     def _start_nothing(self):
         pass

@@ -13,7 +13,7 @@ import time
 
 from . import apt, layout
 from .errors import LabError
-from .first_light import UDP_PORT, FirstLight
+from .first_light import COLLECTOR_PORT, UDP_PORT, FirstLight
 
 # Names of the drivers' packages end in the version of their interface.
 PACKAGES = ["openvswitch-switch", "openvswitch-switch-dpdk"]
@@ -24,6 +24,7 @@ PORTS = {"vhu0": ("eth0", layout.HOST_IP, layout.GUEST_IP),
          "vhu1": ("eth2", layout.HOST_PLAIN_IP, layout.GUEST_PLAIN_IP)}
 QUEUES = ("rx0", "tx0", "rx1", "tx1")
 SQUEEZE_S = 8
+REFLECTED_PORT = 9_009
 STATISTICS_S = 6  # Open vSwitch brings them up to date every 5 s
 
 WRITERS_SQL = ("select distinct label as text from parts"
@@ -116,6 +117,7 @@ class Ovs(FirstLight):
         self._phase("ping-br0", lambda: self._ping_to(layout.GUEST_BR0_IP))
         self._phase("squeeze", self._squeeze)
         self._phase("reconnect", self._reconnect)
+        self._phase("forward", self._forward)
 
     def _squeeze(self):
         """Packets come while the CPU that polls for them is busy with something else (case D)."""
@@ -138,6 +140,22 @@ class Ovs(FirstLight):
             wait_for 30 '[[ $(ovs-vsctl get Interface vhu0 link_state) == up ]]'
             wait_for 30 'ping -q -c 1 -W 1 192.168.77.2 > /dev/null'""", 120)
         return [*self._ping_to(layout.GUEST_IP), *self._udp_from(layout.HOST_IP, 200)]
+
+    def _forward(self):
+        """Packets that the same thread takes from the guest and gives back to it, with details."""
+        self._machine.host.run(f"""
+            {self._binaries["ringside"]} detail 127.0.0.1:{COLLECTOR_PORT} 'vhu1/*:writer'
+            ovs-ofctl add-flow br1 \
+                priority=100,in_port=vhu1,udp,tp_dst={REFLECTED_PORT},actions=in_port""")
+        time.sleep(3)  # wishes travel, hooks come
+        send = self._tool("udp-send", layout.HOST_PLAIN_IP, REFLECTED_PORT, 500, 64, 2_000, 1)
+        line = self._machine.guest.run(send, 90)
+        time.sleep(1)
+        self._machine.host.run(f"""
+            {self._binaries["ringside"]} detail 127.0.0.1:{COLLECTOR_PORT} --off
+            ovs-ofctl --strict del-flows br1 \
+                priority=100,in_port=vhu1,udp,tp_dst={REFLECTED_PORT}""")
+        return [self._result("guest", line)]
 
     def _phase(self, name, traffic):
         start = time.monotonic()
@@ -286,6 +304,21 @@ def judge_squeeze(judge, oracles, findings):
     judge.expect(said or drops[0] == drops[1], "explain tells of eth2's full rings")
 
 
+def judge_writers(judge, writers):
+    """Details of the forwarding phase: each reflected packet's way through Open vSwitch."""
+    times = {w["queue"].removeprefix("host1/vhu1/"): w for w in writers}
+    forwarded = [times[q]["forwarded"] for q in ("rx0", "rx1")
+                 if q in times and times[q]["forwarded"]]
+    returned = [w["returned"] for w in times.values() if w["returned"]]
+    print(f"writers: {writers}")
+    judge.expect(sum(f["count"] for f in forwarded) >= 100, "packets forwarded to the guest")
+    judge.expect(all(1_000 < f["p50_ns"] < 20_000_000 for f in forwarded), "in a sensible time")
+    judge.expect(len(returned) >= 2 and all(r["p50_ns"] > 1_000 for r in returned),
+                 "how long writes held the thread")
+    judge.expect(not any(times[q]["forwarded"] for q in ("tx0", "tx1") if q in times),
+                 "nothing is forwarded to a transmit queue")
+
+
 def write_claims(oracles, path):
     """What Open vSwitch and the guest's kernel counted over the whole recording, as claims."""
     claims = []
@@ -334,6 +367,7 @@ def judge_ovs(binaries, out_dir):
     writers = " ".join(r["text"] for r in ask("sql", store, "--json", WRITERS_SQL)["rows"])
     for who in ("process=ovs-vswitchd", "thread=pmd-c00", "thread=ovs-vswitchd"):
         judge.expect(who in writers, f"{who} is among the writers: {writers}")
+    judge_writers(judge, ask("latency", store, "--json")["writers"])
     facts = {r["name"]: r["value"] for r in ask("sql", store, "--json", FACTS_SQL)["rows"]}
     for port, bridge in (("vhu0", "br0"), ("vhu1", "br1")):
         judge.expect(facts.get(f"{port}.bridge") == bridge, f"bridge of {port}: {facts}")
