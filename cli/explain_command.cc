@@ -47,6 +47,8 @@ absl::Status AddLatencies(LoadedLedger* loaded) {
   if (!WantsLatencies(loaded->findings)) return absl::OkStatus();
   const auto latencies = MeasureLatencies(*loaded, {}, kExplainEventsMax);
   if (latencies.ok()) TellLatencies(*latencies, &loaded->findings);
+  const auto writers = MeasureWriters(*loaded, kExplainEventsMax);
+  if (writers.ok()) TellWriters(*writers, &loaded->findings);
   return latencies.status();
 }
 

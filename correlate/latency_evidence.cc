@@ -103,4 +103,20 @@ void TellLatencies(const std::vector<QueueLatency>& queues, std::vector<Finding>
   }
 }
 
+void TellWriters(const std::vector<WriterLatency>& writers, std::vector<Finding>* findings) {
+  for (Finding& finding : *findings) {
+    if (finding.cause != Cause::kSlowPathInjection) continue;
+    for (const WriterLatency& writer : writers) {
+      const Histogram& held = writer.returned;
+      const bool its = writer.queue == finding.host_queue || writer.queue == finding.queue;
+      if (!its || held.count() == 0) continue;
+      finding.evidence.push_back(
+          {writer.queue + ": a write to its eventfd held the thread that " + "made it " +
+               Time(held.At(0.5)) + " (median), " + Time(held.At(0.99)) + " (99%), in " +
+               Number(static_cast<int64_t>(held.count())) + " writes: what it polls waited as long",
+           {}});
+    }
+  }
+}
+
 }  // namespace ringside

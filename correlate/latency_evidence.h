@@ -14,6 +14,9 @@ namespace ringside {
 // slow-path-injection, softirq-squeeze, interrupt-merging.
 bool WantsLatencies(const std::vector<Finding>& findings);
 
+// A slow path runs on the writer's CPU: how long writes held it (published case C).
+void TellWriters(const std::vector<WriterLatency>& writers, std::vector<Finding>* findings);
+
 // Adds evidence; says nothing where the stage was not seen. Pure.
 void TellLatencies(const std::vector<QueueLatency>& queues, std::vector<Finding>* findings);
 

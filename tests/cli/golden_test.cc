@@ -147,6 +147,12 @@ TEST(GoldenTest, LatencyOfTheLab) {
                RINGSIDE_TESTS "/data");
 }
 
+// Packets that Open vSwitch gives back to the guest they come from, with details of its writes.
+TEST(GoldenTest, WritersOfTheLab) {
+  ExpectGolden("ovs-forward-6.1.latency", {"latency", "ovs-forward-6.1.rsi"},
+               RINGSIDE_TESTS "/data");
+}
+
 // The proof after a remedy: the same queue, before and after.
 TEST(GoldenTest, AfterTheRemedyTheStormIsGone) {
   ExpectGolden("storm-5.10.against",
