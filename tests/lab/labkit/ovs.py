@@ -24,6 +24,9 @@ PORTS = {"vhu0": ("eth0", layout.HOST_IP, layout.GUEST_IP),
          "vhu1": ("eth2", layout.HOST_PLAIN_IP, layout.GUEST_PLAIN_IP)}
 QUEUES = ("rx0", "tx0", "rx1", "tx1")
 SQUEEZE_S = 8
+SQUEEZE_PER_S = 2_000
+# A ring that was full for less than a second may have been so between two snapshots.
+DROPS_UNSEEN = SQUEEZE_PER_S
 REFLECTED_PORT = 9_009
 STATISTICS_S = 6  # Open vSwitch brings them up to date every 5 s
 
@@ -126,7 +129,7 @@ class Ovs(FirstLight):
             taskset -c 0 nice -n -10 timeout {SQUEEZE_S * 3} bash -c 'while :; do :; done' \
                 > /dev/null 2>&1 &
             echo $! > /run/hog.pid""")
-        sent = self._udp_to(layout.GUEST_PLAIN_IP, SQUEEZE_S * 2_000, 16_000, 32)
+        sent = self._udp_to(layout.GUEST_PLAIN_IP, SQUEEZE_S * SQUEEZE_PER_S, 16_000, 32)
         self._machine.guest.run(
             "kill $(cat /run/hog.pid); echo 300 > /proc/sys/net/core/netdev_budget")
         return sent
@@ -292,7 +295,7 @@ def judge_ledger(judge, ledger, port, queue):
 
 
 def judge_squeeze(judge, oracles, findings):
-    """If Open vSwitch had to drop for the busy guest, explain must say whose ring was full."""
+    """If Open vSwitch dropped for a while, explain must say whose ring was full."""
     phase = next(p for p in oracles["phases"] if p["name"] == "squeeze")
     drops = [oracles["snapshots"][phase[k]]["host"]["vhu1"]["statistics"]["ovs_tx_failure_drops"]
              for k in ("from", "to")]
@@ -301,7 +304,7 @@ def judge_squeeze(judge, oracles, findings):
             or (f["id"] == "softirq-squeeze"
                 and any("host1/vhu1/" in e["text"] for e in f["for"]))]
     print(f"squeeze: Open vSwitch dropped {drops[1] - drops[0]}; explain: {said}")
-    judge.expect(said or drops[0] == drops[1], "explain tells of eth2's full rings")
+    judge.expect(said or drops[1] - drops[0] <= DROPS_UNSEEN, "explain tells of eth2's full rings")
 
 
 def judge_writers(judge, writers):
