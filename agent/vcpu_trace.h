@@ -7,13 +7,9 @@
 #define RINGSIDE_AGENT_VCPU_TRACE_H_
 
 #include <map>
-#include <memory>
 #include <vector>
 
-#include "agent/bpf_object.h"
-#include "agent/details.h"
-#include "agent/probe.h"
-#include "agent/ring.h"
+#include "agent/trace_object.h"
 
 namespace ringside {
 
@@ -33,22 +29,15 @@ class VcpuTrace {
   // These are all threads there are. At most RS_MAX_SLOTS in the life of the programs.
   void Follow(const std::vector<Thread>& threads);
   void Drain(std::vector<Event>* events);
-  void ReadHooks(std::vector<HookSample>* hooks) const;
-  void ReadCosts(std::vector<HookCost>* costs) const;
+  void ReadHooks(std::vector<HookSample>* hooks) const { trace_.ReadHooks(hooks); }
+  void ReadCosts(std::vector<HookCost>* costs) const { trace_.ReadCosts(costs); }
 
  private:
-  bool Load();
   void Resume();
   int SlotOf(int tid);
 
-  const ProbeOptions options_;
-  HookTable* const hooks_;
-  HookId base_{};
-  bool refused_ = false;
-  std::unique_ptr<BpfObject> bpf_;
-  std::unique_ptr<Ring> events_;
-  std::unique_ptr<DetailSlots> details_;
-  rs_vcpu_slot* slots_ = nullptr;
+  TraceObject trace_;
+  rs_vcpu_slot* slots_ = nullptr;  // once loaded
   std::map<int, int> slot_of_tid_;
   std::vector<QueueId> queue_of_slot_;
 };

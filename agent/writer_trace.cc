@@ -8,7 +8,6 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
-#include "agent/bpf_config.h"
 #include "agent/embedded.h"
 #include "agent/kernel_files.h"
 
@@ -39,17 +38,12 @@ const std::vector<ProgramSpec>& Programs() {
   return specs;
 }
 
-std::vector<HookInfo> InState(HookState state, const std::string& reason) {
-  std::vector<HookInfo> hooks;
-  for (const ProgramSpec& spec : Programs()) {
-    HookInfo hook{.stage = spec.stage, .program = spec.program, .target = spec.target};
-    hook.rung = spec.rung;
-    hook.state = state;
-    hook.reason = reason;
-    hooks.push_back(hook);
-  }
-  return hooks;
-}
+constexpr TraceObject::Source kSource = {.name = "writer",
+                                         .begin = ringside_bpf_writer_begin,
+                                         .end = ringside_bpf_writer_end,
+                                         .unneeded = "no details of writers are wanted",
+                                         .needed = RS_HOOK_WRITE_EXIT,
+                                         .kinds = kWriterKinds};
 
 }  // namespace
 
@@ -63,41 +57,14 @@ std::string VhostLibraryOf(int pid, const std::string& maps) {
 }
 
 WriterTrace::WriterTrace(const ProbeOptions& options, HookTable* hooks)
-    : options_(options), hooks_(hooks), queue_of_slot_(RS_MAX_SLOTS) {
-  base_ = hooks_->Add(InState(HookState::kUnneeded, "no details of writers are wanted"));
-}
-
-bool WriterTrace::Load() {
-  if (bpf_ != nullptr) return true;
-  if (refused_) return false;
-  const uint32_t cpus = PossibleCpus();
-  BpfObject::Options options{.name = "writer", .begin = ringside_bpf_writer_begin};
-  options.end = ringside_bpf_writer_end;
-  options.limit = options_.limit;
-  options.types = options_.types;
-  options.map_sizes = {{"hook_cells", cpus * RS_HOOKS}};
-  auto bpf = BpfObject::Load(options, Programs());
-  if (bpf.ok()) (*bpf)->Attach();
-  refused_ = !bpf.ok() || !(*bpf)->attached(RS_HOOK_WRITE_EXIT);
-  if (!bpf.ok()) {
-    hooks_->Update(base_, InState(HookState::kRefused, std::string(bpf.status().message())));
-    return false;
-  }
-  hooks_->Update(base_, (*bpf)->hooks());
-  if (refused_) return false;
-  bpf_ = *std::move(bpf);
-  slots_ = bpf_->Table<rs_writer_slot>("writer_slots");
-  events_ = Ring::Open(bpf_->MapFd("events"));
-  details_ = std::make_unique<DetailSlots>(bpf_->Table<rs_detail_row>("details"), kWriterKinds);
-  return slots_ != nullptr;
-}
+    : trace_(options, hooks, kSource, &Programs()), queue_of_slot_(RS_MAX_SLOTS) {}
 
 // Each kind's hooks are there while it is wanted; the writes' are needed by both.
 void WriterTrace::Pause(uint32_t wanted) {
   std::set<std::string> groups;
   if (wanted == 0) groups.insert(kWrites);
   if ((wanted & EventBit(EventKind::kWriterForwarded)) == 0) groups.insert(kTook);
-  if (bpf_ != nullptr && bpf_->SetPaused(groups)) hooks_->Update(base_, bpf_->hooks());
+  trace_.SetPaused(groups);
 }
 
 // A slot is never taken back: what is still in the ring names it.
@@ -109,7 +76,7 @@ int WriterTrace::SlotOf(const Route& route) {
   const uint32_t value = static_cast<uint32_t>(slot->second);
   slots_[value].ctx_id = route.ctx_id;
   slots_[value].ctx = route.ctx;
-  bpf_map_update_elem(bpf_->MapFd("writer_of_ctx"), &route.ctx, &value, BPF_ANY);
+  bpf_map_update_elem(trace_.bpf()->MapFd("writer_of_ctx"), &route.ctx, &value, BPF_ANY);
   return slot->second;
 }
 
@@ -117,46 +84,34 @@ void WriterTrace::Follow(const std::vector<Route>& routes, const std::set<int>& 
   uint32_t wanted = 0;
   for (const Route& route : routes) wanted |= route.detail.kinds & kWriterKinds;
   if (wanted == 0) return Pause(0);
-  if (!Load()) return;
+  if (!trace_.Load()) return;
+  if (slots_ == nullptr) slots_ = trace_.bpf()->Table<rs_writer_slot>("writer_slots");
+  if (slots_ == nullptr) return;
   if ((wanted & EventBit(EventKind::kWriterForwarded)) != 0) {
     for (const int pid : pids) {
       const std::string maps = ReadText(absl::StrCat("/proc/", pid, "/maps"), kMapsBytesMax);
       const std::string library = VhostLibraryOf(pid, maps);
-      if (!library.empty() && bpf_->ProbeLibrary(library)) hooks_->Update(base_, bpf_->hooks());
+      if (!library.empty()) trace_.ProbeLibrary(library);
     }
   }
   Pause(wanted);
-  details_->Begin();
+  DetailSlots* details = trace_.details();
+  details->Begin();
   for (const Route& route : routes) {
     const int slot = SlotOf(route);
     if (slot < 0) continue;
     queue_of_slot_[static_cast<size_t>(slot)] = route.queue;
-    details_->Want(slot, route.detail);
+    details->Want(slot, route.detail);
   }
-  details_->Commit(slots_);
+  details->Commit(slots_);
 }
 
 void WriterTrace::Drain(std::vector<Event>* events) {
-  if (events_ == nullptr) return;
-  events_->Drain([&](const void* data, size_t size) {
-    const auto* e = static_cast<const rs_event*>(data);
-    if (size < sizeof(*e) || e->slot >= RS_MAX_SLOTS) return;
-    const volatile rs_writer_slot& slot = slots_[e->slot];
-    const uint64_t count = e->kind == RS_EVENT_WRITER_RETURNED ? slot.returned : slot.forwarded;
-    events->push_back(MakeEvent(*e, queue_of_slot_[e->slot], count));
+  trace_.Drain([&](const rs_event& e) {
+    const volatile rs_writer_slot& slot = slots_[e.slot];
+    const uint64_t count = e.kind == RS_EVENT_WRITER_RETURNED ? slot.returned : slot.forwarded;
+    events->push_back(MakeEvent(e, queue_of_slot_[e.slot], count));
   });
-}
-
-void WriterTrace::ReadHooks(std::vector<HookSample>* hooks) const {
-  if (bpf_ == nullptr) return;
-  for (HookSample sample : bpf_->ReadHooks()) {
-    sample.hook = base_ + static_cast<size_t>(sample.hook);
-    hooks->push_back(sample);
-  }
-}
-
-void WriterTrace::ReadCosts(std::vector<HookCost>* costs) const {
-  if (bpf_ != nullptr) bpf_->ReadCosts(base_, costs);
 }
 
 }  // namespace ringside

@@ -9,15 +9,12 @@
 #define RINGSIDE_AGENT_WRITER_TRACE_H_
 
 #include <map>
-#include <memory>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
-#include "agent/bpf_object.h"
-#include "agent/details.h"
-#include "agent/probe.h"
-#include "agent/ring.h"
+#include "agent/trace_object.h"
 
 namespace ringside {
 
@@ -43,22 +40,15 @@ class WriterTrace {
   // the processes that may use the library: the first one's is probed, for all that map it.
   void Follow(const std::vector<Route>& routes, const std::set<int>& pids);
   void Drain(std::vector<Event>* events);
-  void ReadHooks(std::vector<HookSample>* hooks) const;
-  void ReadCosts(std::vector<HookCost>* costs) const;
+  void ReadHooks(std::vector<HookSample>* hooks) const { trace_.ReadHooks(hooks); }
+  void ReadCosts(std::vector<HookCost>* costs) const { trace_.ReadCosts(costs); }
 
  private:
-  bool Load();
   void Pause(uint32_t wanted);
   int SlotOf(const Route& route);
 
-  const ProbeOptions options_;
-  HookTable* const hooks_;
-  HookId base_{};
-  bool refused_ = false;
-  std::unique_ptr<BpfObject> bpf_;
-  std::unique_ptr<Ring> events_;
-  std::unique_ptr<DetailSlots> details_;
-  rs_writer_slot* slots_ = nullptr;
+  TraceObject trace_;
+  rs_writer_slot* slots_ = nullptr;                       // once loaded
   std::map<std::pair<uint64_t, uint64_t>, int> slot_of_;  // by eventfd and its id
   std::vector<QueueId> queue_of_slot_;
 };
