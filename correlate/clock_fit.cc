@@ -118,6 +118,8 @@ class Fitter {
       }
       if (wanted(s.source)) map.Add(s);
     }
+    // What was known before a step says nothing of what is after it, even if nothing else does.
+    for (; cut != cuts_.end(); ++cut) map.Cut(cut->from_ns, cut->to_ns);
     return map;
   }
 

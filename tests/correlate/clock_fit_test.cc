@@ -123,6 +123,32 @@ TEST(ClockFitTest, EvidenceAcrossAStepOfTheReferenceIsLeftOut) {
   }
 }
 
+TEST(ClockFitTest, NothingIsKnownPastAStepThatNoEvidenceFollows) {
+  for (const bool local : {false, true}) {
+    Fit fit;
+    // One of the two stood still for 2 s, and its wall clock went on.
+    const auto shown = [](int64_t t) { return t < 5 * kS ? t : t - 2 * kS; };
+    SteadyScale& node = local ? fit.local : fit.reference;
+    const int64_t ahead = local ? 0 : kAhead;
+    node = SteadyScale();
+    for (int64_t t = 0; t <= 10 * kS; t += 100 * kMs) {
+      if (t >= 5 * kS && t < 7 * kS) continue;
+      const int64_t raw = ahead + shown(t);
+      node.Add({.mono_ns = raw, .raw_ns = raw, .real_ns = t, .counter = 0, .width_ns = 40});
+    }
+    for (int64_t t = kMs; t < 4 * kS; t += 3 * kMs) {
+      fit.evidence.push_back({t, t + kAhead - 3000, false, 0});
+      fit.evidence.push_back({t, t + kAhead + 3000, true, 0});
+    }
+    const ClockFit result = fit.Do();
+    EXPECT_TRUE(ReferenceAt(result, fit.local, 3 * kS).known());
+    const int64_t local_ns = local ? shown(9 * kS) : 9 * kS;
+    const int64_t truth = kAhead + (local ? 9 * kS : shown(9 * kS));
+    const ClockRange at = ReferenceAt(result, fit.local, local_ns);
+    EXPECT_TRUE(!at.known() || (at.lo_ns <= truth && truth <= at.hi_ns)) << local;
+  }
+}
+
 TEST(ClockQueueTest, OnlyWhatPositionsProve) {
   PublishedTimes host;
   host.todo = {{100, 10}, {200, 20}, {300, 30}};

@@ -44,7 +44,7 @@ struct ClockNode {
   CornerLine raw;      // of true time
   CornerLine mono;     // of raw: slews
   CornerLine counter;  // of true time
-  CornerLine real;     // of true time
+  CornerLine wall;     // REALTIME less MONOTONIC, of true time: slews move both alike
   // True times between which nothing runs.
   int64_t stop_ns = INT64_MAX;
   int64_t go_ns = INT64_MAX;
@@ -53,13 +53,14 @@ struct ClockNode {
   static int64_t Shown(long double value) { return static_cast<int64_t>(std::floor(value)); }
   int64_t RawNs(int64_t t) const { return Shown(raw.At(t)); }
   int64_t MonoNs(int64_t t) const { return Shown(mono.At(raw.At(t))); }
+  int64_t RealNs(int64_t t) const { return Shown(mono.At(raw.At(t)) + wall.At(t)); }
   // As ReadClocks does it: one after the other, somewhere within `width` of true time.
   ClockReading Read(int64_t t, Random* random) const {
     int64_t width = random->Between(40, 90);
     if (random->Chance(0.01)) width += random->Between(500, 30'000);
     ClockReading reading;
     reading.mono_ns = MonoNs(t);
-    reading.real_ns = Shown(real.At(t + random->Between(0, width / 3)));
+    reading.real_ns = RealNs(t + random->Between(0, width / 3));
     reading.counter =
         static_cast<uint64_t>(Shown(counter.At(t + random->Between(width / 3, width / 2))));
     reading.raw_ns = RawNs(t + random->Between(width / 2, width));

@@ -40,7 +40,7 @@ void Oscillate(const ClockSpec& spec, Random* random, ClockNode* node) {
   node->raw.Corner(0, random->Between(10 * kS, 100'000 * kS), 1 + drift);
   const double ticks = random->Real(1.0, 4.2);
   node->counter.Corner(0, random->Between(1, 1'000'000'000'000), ticks * (1 + drift));
-  node->real.Corner(0, 1'790'000'000 * static_cast<long double>(kS) + random->Between(0, kS), 1);
+  node->wall.Corner(0, 1'790'000'000 * static_cast<long double>(kS) + random->Between(0, kS), 0);
   if (!spec.machines) return;
   // Each of the two wanders by less than half of what the model is told of both.
   for (int64_t t = 50 * kMs; t < spec.span_ns; t += 50 * kMs) {
@@ -72,11 +72,10 @@ void Fault(ClockRun* run, Random* random) {
   const long double ticks = (node.counter.At(1000) - node.counter.At(0)) / 1000;
   if (spec.fault == ClockFault::kSuspended) {
     Stop(&node.raw, node, 0);
+    node.wall.Bend(node.go_ns, 0, static_cast<long double>(node.go_ns - node.stop_ns));
     if (random->Chance(0.3)) node.counter.Bend(node.go_ns, ticks, -node.counter.At(at));
   } else if (spec.fault == ClockFault::kMigrated) {
     Stop(&node.raw, node, 0);
-    node.real.Bend(node.stop_ns, 0);
-    node.real.Bend(node.go_ns, 1);
   } else if (random->Chance(0.3)) {
     // All jump forward, and nobody had to wait.
     node.go_ns = at;
@@ -84,12 +83,9 @@ void Fault(ClockRun* run, Random* random) {
     const long double rate = (node.raw.At(1000) - node.raw.At(0)) / 1000;
     node.raw.Bend(at, rate, jump);
     node.counter.Bend(at, ticks, jump * ticks / rate);
-    node.real.Bend(at, 1, jump);
   } else {
     Stop(&node.raw, node, 0);
     Stop(&node.counter, node, 0);
-    node.real.Bend(node.stop_ns, 0);
-    node.real.Bend(node.go_ns, 1);
   }
 }
 
@@ -103,6 +99,9 @@ std::vector<ClockReading> Readings(const ClockSpec& spec, const ClockNode& node,
     if (node.Runs(begin)) readings.push_back(node.Read(t == 0 ? 0 : begin, random));
     if (node.Runs(end)) readings.push_back(node.Read(end, random));
   }
+  // What was seen since the last snapshot comes with another one.
+  const int64_t last = spec.span_ns + 5 * kMs;
+  if (node.Runs(last)) readings.push_back(node.Read(last, random));
   return readings;
 }
 
