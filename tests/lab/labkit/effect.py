@@ -186,8 +186,8 @@ def _difference(rounds, tool, metric, other="nothing"):
 def judge_effect(_binaries, out_dir):
     """Prints what each tool changes, and ringside against bpftrace.
 
-    Agents at rest must not lie above it. Recording may: it reads everything each 100 ms, while
-    bpftrace says nothing until its end.
+    Agents at rest must not lie above it, round by round. Recording reads everything each 100 ms,
+    while bpftrace says nothing until its end: it must not lie above beyond both intervals.
     """
     with open(os.path.join(out_dir, "effect.json"), encoding="utf-8") as f:
         result = json.load(f)
@@ -196,8 +196,11 @@ def judge_effect(_binaries, out_dir):
     for metric, words in METRICS:
         base = sum(r[metric] for r in rounds["nothing"]) / ROUNDS
         print(f"{words}: {base:.1f} with nothing")
+        theirs = max(map(abs, _difference(rounds, "bpftrace", metric)))
         for tool in TOOLS[1:]:
             mean, lo, hi = _difference(rounds, tool, metric)
+            if tool != "bpftrace" and abs(mean) - (hi - mean) > theirs:
+                above.append(f"{tool} changes {words} more than bpftrace, beyond both intervals")
             line = f"  {tool:<10}{mean:+9.1f} [{lo:+.1f}, {hi:+.1f}]"
             if tool != "bpftrace":
                 mean, lo, hi = _difference(rounds, tool, metric, "bpftrace")
